@@ -13,7 +13,6 @@ from pipeline.entrypoints.cli.app import main
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
 # Imported in the parent, so that the workers do not each import it again.
-
 import workers.execution.process  # noqa: F401, isort: skip
 
 

@@ -105,7 +105,6 @@ def layers() -> list[list[str]]:
 
 def _imported(source: Source, files: dict[str, Source]) -> Iterator[str]:
     """Yield the modules of the product that a file imports, including imports inside functions."""
-
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES:
             for alias in node.names:

@@ -55,7 +55,6 @@ def test_faults_add_up_and_one_may_be_of_one_account_and_of_a_part_of_its_reques
         "reject on submit of argo, probability 0.5 for 60 s",
     ]
     # This order is another account's, which the fault of argo does not hit.
-
     assert submit(exchange_process, "well").status_code == 200
 
 

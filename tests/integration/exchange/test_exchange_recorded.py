@@ -42,7 +42,7 @@ def kind(value: Any) -> str:
 
 
 def differences(found: Any, wanted: Any, path: str = "") -> list[str]:
-    """Return the fields of *wanted* that *found* lacks or has with another kind of value; null agrees with any value."""
+    """Return the fields of *wanted* that *found* lacks or has with another kind of value; null agrees with any."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         lacking = [f"{path}.{name} is missing" for name in wanted if name not in found]
         return lacking + [

@@ -119,7 +119,6 @@ def filled(core: Core, execution_id: UUID) -> None:
 
 def stale(core: Core, monkeypatch: pytest.MonkeyPatch, quantity: int | None) -> None:
     """Let the broker keep showing an old position of *quantity*, or none."""
-
     shown = None
     if quantity is not None:
         whole = Decimal(quantity)

@@ -1,4 +1,4 @@
-"""Executions of one symbol run in the order in which they were recorded; the worker of one starts the next."""
+"""Executions of one symbol run in the order in which they were recorded: the worker that ends one starts the next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORKERS = 4
 
 
 def work_off(core: Core, ids: list[UUID]) -> None:
-    """Let several workers run *ids* in turn, without a keeper."""
+    """Let several workers run *ids* without a keeper; each worker takes the next one."""
     jobs: queue.SimpleQueue[UUID] = queue.SimpleQueue()
     for execution_id in ids:
         jobs.put(execution_id)
@@ -53,7 +53,7 @@ def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core
     earlier, later = core.send(), core.send()
 
     class Meanwhile:
-        """A record in which the earlier execution is decided before the first unit of work of the later one."""
+        """A record in which the earlier execution is decided before the first unit of work of the later commits."""
 
         def __init__(self) -> None:
             self.done = False

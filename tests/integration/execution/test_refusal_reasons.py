@@ -102,7 +102,7 @@ def test_one_bad_answer_loses_no_signal(core: Core, kind: str) -> None:
     first = core.run(execution_id)
 
     def sent() -> Any:
-        # The keeper looks up unknown orders at its own pace.
+        # The keeper looks an unknown order up only when it is due.
         core.unknowns.run_once()
         if core.state(execution_id) == "held":
             core.due_now(execution_id)

@@ -16,7 +16,7 @@ Make = Callable[..., Core]
 
 @pytest.fixture
 def rename(make_core: Make, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Core]:
-    """Open the account of `argo` for the executor `argus`, with the same limits."""
+    """Return a function that opens the account of `argo` as the executor `argus`."""
     monkeypatch.setenv("ARGUS_API_KEY", "argo")
     monkeypatch.setenv("ARGUS_API_SECRET", "paper-exchange")
 

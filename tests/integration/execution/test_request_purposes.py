@@ -26,7 +26,7 @@ def limited(make_core: Make) -> Core:
 
 
 def spend(core: Core, count: int) -> None:
-    """Count *count* requests of the account in this minute."""
+    """Record that the account has used *count* requests in this minute."""
     slots = [count] + [0] * 62
     core.rows("UPDATE request_budget SET slots = %s, second = floor(extract(epoch FROM clock_timestamp()))", [slots])
 
@@ -52,7 +52,7 @@ def test_a_replaced_entry_is_canceled_while_polls_have_no_room(limited: Core) ->
 def test_the_cancel_that_an_exit_waits_for_is_as_urgent_as_the_exit_and_its_repetitions_are_not(limited: Core) -> None:
     entry = working(limited)
     order_id = limited.execution(entry)["order_id"]
-    # The broker accepts the request, and does not cancel the order.
+    # The broker accepts the request, but does not cancel the order.
     limited.faults({"on": "cancel", "kind": "garbage_before"})
     leave = limited.send("AAPL", "SELL")
     spend(limited, 193)
@@ -102,6 +102,6 @@ def test_an_entry_that_waits_for_an_exit_spends_nothing_of_the_requests_that_are
 
 
 def _use_up_reads(core: Core, order_id: str) -> None:
-    """Read an order until the budget refuses it. Some reads may be paid for in advance."""
+    """Read an order until the budget refuses the read. Reads that are already paid for come first."""
     for _ in range(BLOCK + 1):
         core.runtimes["argo"].broker.order(order_id)

@@ -37,7 +37,7 @@ def seven(core: Core) -> Core:
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        # The limit is 100.50.
+        # The limit price is 100.50.
         ({"notional": 1500}, 14),
         ({"notional": "100.50"}, 1),
         ({"notional": 100}, "below_one_share"),

@@ -57,7 +57,7 @@ def test_a_minimum_confidence_is_the_one_of_the_file_at_intake_and_before_the_or
     core.prices(AAPL=100)
 
     below, at = core.send(confidence=minimum - 0.1), core.send(confidence=minimum)
-    # A sale may be an exit, so the worker decides with the position, before it sends an order.
+    # A sale may be an exit, so only the worker, who knows the position, applies the minimum before it sends an order.
     sold = core.run(core.send("MSFT", "SELL", confidence=minimum - 0.1))
 
     assert core.execution(below)["reason_facts"]["minimum"] == str(minimum)

@@ -1,4 +1,4 @@
-"""An exit with a position to close ends earlier entries of its symbol that the broker does not have. No other does."""
+"""Exits end earlier entries of their symbol that the broker does not have; without a position, only some exits do."""
 
 from __future__ import annotations
 

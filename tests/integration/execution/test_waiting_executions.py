@@ -1,4 +1,4 @@
-"""An execution waits until the condition on its own account ends."""
+"""An execution waits until the condition that holds it has ended at its own account."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ AWAY = SecretStr("postgresql://nobody@127.0.0.1:1/nothing")
 
 @pytest.fixture
 def core(make_core: Callable[..., Core]) -> Core:
-    """An account with shares, coins, one open entry, and one order that a person placed."""
+    """An account with shares, coins and one open entry."""
     core = make_core(executor_toml(quantity=3))
     for symbol in ("AAPL", "BTC/USD"):
         core.prices(**{symbol: 100})
@@ -140,7 +140,7 @@ def test_a_file_that_is_still_written_is_left_alone(core: Core) -> None:
     begun, checked = threading.Event(), threading.Event()
 
     def say(line: str) -> None:
-        # The journal exists before it is locked. This line is printed after it is locked, and here it stays locked.
+        # This line is printed once the journal is locked; while this function waits, the journal stays locked.
         if line.startswith("journal:"):
             begun.set()
             checked.wait()
@@ -334,7 +334,7 @@ def test_what_reduces_a_position_stays_while_the_market_is_closed(core: Core, te
 
     statuses = {order["id"]: order["status"] for order in core.orders()}
     assert (statuses[reducing], statuses[entry]) == ("new", "canceled")
-    # Coins trade at any time.
+    # Only the shares are left, because coins trade at any time.
     assert (ended.flat, ended.left) == (False, {"AAPL": 3})
     assert sum("while the market is closed, this order stays" in line for line in said) == 1
 

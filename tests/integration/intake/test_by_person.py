@@ -1,4 +1,4 @@
-"""The route of a signal shows whether a person sent it. No field of the signal can claim that."""
+"""The way in which a signal arrives shows whether a person sent it. No field of the signal can claim that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.web import BEARER, serving, web_context
 def test_over_http_a_tokens_scope_shows_a_person(
     record: Record, redis_url: str, rows: Rows, path: str, scopes: Sequence[Scope], sender: str
 ) -> None:
-    # An empty list of scopes means the main token.
+    # In this test, an empty list of scopes stands for the main token.
     token = {"Authorization": f"Bearer {make_token(record, 'desk', scopes, by='test')}"} if scopes else BEARER
     with serving(web_context(record, redis_url)) as client:
         answer = client.post(path, json=signal() | {"source": "manual"}, headers=token)

@@ -133,7 +133,7 @@ def test_twenty_times_at_once_is_one_signal(intake: Intake, rows: Rows) -> None:
 def test_a_unit_that_runs_again_finds_its_own_signal_which_is_no_duplicate(
     intake: Intake, record: Record, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A unit runs a second time after a COMMIT whose answer was lost."""
+    """A unit of work runs a second time when the answer to its COMMIT was lost."""
     runs: list[Recorded] = []
     run = record.run
 
@@ -260,7 +260,7 @@ def test_an_absent_record_is_reported_and_nothing_is_recorded(executors: Executo
 
 
 def test_a_record_that_lost_the_first_of_two_is_asked_again(intake: Intake, rows: Rows) -> None:
-    """A trigger drops the row, as if a person had deleted it. The sender must not learn that PostgreSQL is away."""
+    """A trigger drops the new row, as if a person had deleted it. The sender's request must not fail for that."""
     rows("CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
     rows("CREATE TRIGGER forget BEFORE INSERT ON signal FOR EACH ROW EXECUTE FUNCTION forget()")
     with ThreadPoolExecutor(1) as pool, capture_logs() as logs:
@@ -312,7 +312,7 @@ def test_a_buy_that_may_cover_a_short_is_not_refused_by_routing(intake: Intake, 
 
 
 def test_a_signal_that_waited_is_as_old_as_its_receipt_by_the_clock_of_the_record(intake: Intake, rows: Rows) -> None:
-    """No signal contains the producer's time of day, because its clock may be wrong."""
+    """Signals do not contain the producer's time of day, because the producer's clock may be wrong."""
     minute = timedelta(minutes=1)
     recorded = intake.record(signal(), source="test", waited=minute)
     dated = intake.record(signal(generated_at="2026-01-31T09:00:00Z"), source="test", waited=minute)

@@ -42,7 +42,7 @@ def test_up_prints_it_before_any_process_runs(
 ) -> None:
     core = make_core(EXECUTORS)
 
-    # A wrong name ends `up` before it starts a process, but after it printed the remarks on the file.
+    # A wrong name makes `up` exit after it has printed its notes on the file, but before it starts a process.
     up = processes.start(core, "up", "--without", "nonsense", TRADEWIRE_HOME=str(tmp_path / "home"))
 
     assert up.wait(30) == 2

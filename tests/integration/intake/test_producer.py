@@ -27,7 +27,7 @@ def signal(number: int, **changes: Any) -> dict[str, Any]:
 
 
 class Script:
-    """A source that returns one batch per poll or raises it if it is an exception, and has nothing new at the end."""
+    """A source that takes a step per poll: it returns a batch or raises an exception. In the end it has nothing new."""
 
     cadence_s = 0.0
     pause_s = 0.01

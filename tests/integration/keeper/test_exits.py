@@ -31,7 +31,7 @@ def followed(core: Core, execution: Any, state: str) -> None:
 
 
 def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
-    """Buy and sell, let the keeper cancel the exit because it stays open, and return the exit's execution."""
+    """Buy and sell, let the keeper cancel the exit because it stays open, and return the id of the exit."""
     monkeypatch.setattr("workers.keeper.exit_follow_up.RESTS_AT_MOST", "0 seconds")
     held(core, **changes)
     core.prices(AAPL=90)
@@ -43,7 +43,7 @@ def canceled_exit(core: Core, monkeypatch: Any, **changes: Any) -> Any:
 
 
 def closed_by_a_third_try(core: Core, execution: Any) -> Any:
-    """Let the broker refuse an exit and the second one, follow the third one to its fill, and return it."""
+    """Let the broker reject an exit and its second try; follow the third try to its fill, and return its id."""
     core.faults({"on": "submit", "kind": "reject", "count": 2})
     for _ in range(2):
         assert core.run(execution)["state"] == "rejected"

@@ -14,7 +14,7 @@ NOON, LATE, OVER = "2026-11-27T17:00:00Z", "2026-11-27T17:55:00Z", "2026-11-27T1
 
 @pytest.fixture
 def firm(make_core: Callable[..., Core]) -> Core:
-    """An account of a firm that allows no shares overnight, at noon of a half day: shares, coins and an entry."""
+    """An account with shares and coins, at noon of a half day, at a firm that allows no shares overnight."""
     core = make_core(executor_toml() + "[executors.argo.firm]\nflat_before_close_s = 600\n")
     core.exchange.admin("clock", {"mode": "fixed", "now": NOON})
     core.prices(AAPL=100, **{"BTC/USD": 100})

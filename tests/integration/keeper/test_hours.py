@@ -16,24 +16,24 @@ from tests.factories import signal as a_signal
 from workers.keeper.market_open import MarketOpen
 from workers.rules.closed_market import OPENING_GRACE
 
-#: A winter Tuesday in New York, one minute after the close; the next open; one minute before that close.
+#: In New York in winter: a minute after Tuesday's close, Wednesday's open, and a minute before Tuesday's close.
 NIGHT, MORNING, LAST_MINUTE = "2026-01-06T21:01:00Z", "2026-01-07T14:30:00Z", "2026-01-06T20:59:00Z"
 
 
 def toml(closed: str = "hold", *, hold_s: int = 400_000, drift: Any = 1, **changes: Any) -> str:
-    """Return an executor that trades in market hours, and whose entries live for 60 s of open market."""
+    """Return an executor that trades in market hours, and whose entries are too old after 60 s of open market."""
     table = executor_toml(**{"entry_age_s": 60, **changes})
     table = table.replace('closed = "extended"', f'closed = "{closed}"\nhold_s = {hold_s}')
     return table.replace('price_drift_percent = "off"', f"price_drift_percent = {drift}")
 
 
 def turn(core: Core, to: str) -> None:
-    """Set the exchange's clock to a time, from which it runs on."""
+    """Set the exchange's clock to a time, from where it runs on."""
     core.exchange.admin("clock", {"mode": "fixed", "now": to})
 
 
 def reread(core: Core) -> None:
-    """Make the shared reading of the account five seconds older, so that it is too old."""
+    """Make the shared reading of the account six seconds older, so that it is too old."""
     core.rows(
         "UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds', clock = clock || "
         "jsonb_build_object('read_at', (clock ->> 'read_at')::timestamptz - interval '6 seconds')"

@@ -79,7 +79,7 @@ def test_a_late_exit_is_canceled_when_nothing_is_left_for_it(core: Core, held: i
     give_up(core, execution_id, "dead")
     if not held:
         by_hand(core, "sell", 2)
-    # Older releases sent no position_intent, so the broker does not know that the order was to close a position.
+    # Older releases sent no position_intent, so the broker does not know that the order is meant to close a position.
     arrive(core, execution_id, position_intent=None)
 
     core.follower().run_once()
@@ -168,7 +168,7 @@ def test_an_order_that_the_broker_forgot_is_a_dead_letter_and_blocks_nothing(cor
 
     execution = core.execution(execution_id)
     assert (execution["state"], execution["reason_code"]) == ("dead", "order_vanished")
-    # The account has shares, so the exit does not wait for an order that the broker does not have.
+    # After another purchase, an exit does not wait for the order that the broker no longer has.
     core.run(core.send(quantity=2))
     core.filled_at_exchange()
     core.follower().run_once()
@@ -194,7 +194,7 @@ def test_a_partly_filled_order_that_the_broker_forgot_blocks_nothing(core: Core)
     core.filled_at_exchange()
     core.follower().run_once()
     sold = core.send("AAPL", "SELL")
-    # The record includes the fill of the missing order, so the reading counts only a moment later.
+    # The record also counts the fill of the vanished order, so a reading with fewer shares counts only a moment later.
     assert until(lambda: core.due_now(sold) or core.run(sold)["order_id"])
 
 

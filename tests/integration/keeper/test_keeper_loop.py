@@ -160,6 +160,6 @@ def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
 
     until(lambda: core.state(other) != "unknown")
 
-    # The other broker has 26 look-ups of five seconds each, and they do not delay this one.
+    # The 26 look-ups at argo take five seconds each, and do not delay this one.
     assert time.monotonic() - began < 5
     assert core.rows("SELECT count(*) FROM execution WHERE state = 'unknown'") == [{"count": len(symbols)}]

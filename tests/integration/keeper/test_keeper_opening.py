@@ -1,4 +1,4 @@
-"""The keeper reads the clock only while an execution waits for the open, and releases executions in one order."""
+"""The keeper reads the clock only while an execution waits for the open, and releases all in a fixed order."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def grow_old(core: Core, seconds: int = 120) -> None:
 
 
 def calm(core: Core) -> OrderPolling:
-    """Return an order poll whose snapshot is fresh, so that it sends no requests but those of polls."""
+    """Return an order poll with a fresh snapshot, which therefore sends only the requests of polls."""
     core.runtimes["argo"].snapshots.fresh()
     core.rows("UPDATE account_snapshot SET taken_at = clock_timestamp() + interval '1 minute'")
     return core.follower()
@@ -189,5 +189,5 @@ def test_polls_keep_the_snapshot_fresh_only_where_no_equity_monitor_does(make_co
         core.follower().run_once()
         costs.append(requests(core) - before)
 
-    # The first poll reads the orders, the account, its positions and the clock; the second one the orders only.
+    # Without an equity monitor, a poll reads the orders, account, positions and clock; with one, only the orders.
     assert costs == [1 + 3, 1]

@@ -9,7 +9,7 @@ from tests.factories import Core, signal, until
 
 
 def jobs(core: Core) -> list[str]:
-    """Return the executions whose jobs are in the queue, one entry per job."""
+    """Return the execution id of each job in the queue."""
     return [job_id.rpartition("-")[0] for job_id in core.queues.queue("argo").job_ids]
 
 
@@ -19,14 +19,14 @@ def due(core: Core, *ids: UUID) -> None:
 
 
 def popped(core: Core) -> None:
-    """Delete all jobs from the queue, as workers do that take them and die."""
+    """Delete all jobs from the queue, as if workers had taken them and died."""
     core.queues.connection.delete(core.queues.queue("argo").key)
 
 
 def test_a_recorded_execution_that_was_never_enqueued_is_enqueued_after_its_grace(core: Core) -> None:
     execution_id = core.send()
 
-    assert core.sweep.run_once() == 0  # The recording process has one second to enqueue it.
+    assert core.sweep.run_once() == 0  # The process that recorded it has one second to enqueue it.
     due(core, execution_id)
     assert core.sweep.run_once() == 1
 

@@ -73,7 +73,7 @@ def test_one_clean_absence_proves_nothing(core: Core) -> None:
     execution_id = unknown(core)
 
     assert look(core, execution_id) == "unknown"
-    assert look(core, execution_id) == "unknown"  # Too soon after the send; reads lag.
+    assert look(core, execution_id) == "unknown"  # Too soon after the send, because reads lag.
 
 
 def test_one_absence_proves_nothing_however_long_after_the_send(core: Core) -> None:
@@ -163,7 +163,7 @@ def test_another_order_under_our_id_is_a_dead_letter_and_never_adopted(core: Cor
     core.exchange.admin("accounts", {"key": "argo", "shorting_enabled": True})
     execution_id = unknown(core)
     request = core.execution(execution_id)["request"] | change
-    del request["position_intent"]  # With it the broker refuses the other side.
+    del request["position_intent"]  # With this field, the broker refuses the other side.
     core.faults({"on": "submit", "kind": "no_fill", "seconds": 600})
     outcome = core.runtimes["argo"].broker.submit(OrderRequest.from_json(json.loads(json.dumps(request))))
     assert isinstance(outcome, Accepted)
@@ -210,7 +210,7 @@ def test_time_without_answers_of_the_broker_does_not_end_the_search_for_an_order
         assert look(core, execution_id) == "unknown"
     away = core.execution(execution_id)
     assert away["lookups"] == 8
-    assert away["unknown_answered"].total_seconds() == 0  # The eight gaps exceed unknown_s (3 s).
+    assert away["unknown_answered"].total_seconds() == 0  # The eight pauses exceed unknown_s (3 s).
 
     core.exchange.start()
 
@@ -227,7 +227,7 @@ def test_a_broker_that_never_makes_sense_is_given_up_after_unknown_s(core: Core)
     assert dead["reason_code"] == "unknown_too_long"
     assert dead["reason_facts"]["answered_for_s"] > 3
     assert time.monotonic() - began > 1
-    # The order exists, so the dead letter takes its state when the broker can be read again.
+    # The order exists, so the dead execution takes the order's state when the broker can be read again.
     core.faults()
     core.follower().run_once()
     assert core.state(execution_id) in ("accepted", "filled")
@@ -244,7 +244,7 @@ def test_reads_that_lag_do_not_double_an_order(make_core: Callable[..., Core]) -
     execution_id = core.send()
     core.run(execution_id)
 
-    # The reads lag longer than two look-ups take, so the order is sent again, and the broker refuses the duplicate.
+    # The reads lag longer than two look-ups last, so the order is sent again, and the broker refuses the duplicate.
     look_until(core, execution_id, "held")
     assert core.run(execution_id)["reason_code"] == "duplicate_id"
     until(lambda: core.unknowns.run_once() or core.state(execution_id) in ("accepted", "filled"))
@@ -274,7 +274,7 @@ def requeued_later(core: Core, execution_id: UUID) -> None:
 
 
 def absent_for(core: Core, seconds: int) -> None:
-    """Move the first look-up that found no order into the past."""
+    """Move the first look-up that found no order *seconds* into the past."""
     core.rows("UPDATE execution SET absent_since = absent_since - make_interval(secs => %s)", [seconds])
 
 

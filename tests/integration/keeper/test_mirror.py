@@ -147,7 +147,7 @@ def test_every_letter_is_shown_however_many_there_are(
 
 
 def test_many_entries_of_others_are_removed_in_few_requests(queues: ExecutionQueue) -> None:
-    """With two requests for each, 300,000 of them kept the keeper's task busy for minutes."""
+    """With two requests per entry, 300,000 entries kept the keeper's task busy for minutes."""
     queue, redis = queues.queue("argo"), queues.connection
     others = {f"other-{number}": 1.0 for number in range(3000)}
     redis.zadd(queue.failed_job_registry.key, others)

@@ -47,7 +47,7 @@ def test_a_late_order_is_found_and_canceled_at_any_age(core: Core) -> None:
     grow_old(core, "30 days")
     arrive(core, execution_id)
     core.follower().run_once()
-    assert core.state(execution_id) == "dead"  # The poll no longer looks for the order.
+    assert core.state(execution_id) == "dead"  # The poll no longer looks for so old an order.
 
     audit(core).run_once()
 

@@ -19,7 +19,7 @@ from workers.execution.cancels import ask_to_cancel
 def replace(core: Core, order_id: str, *, price: float, quantity: int, client_order_id: str | None = None) -> str:
     """Replace an order at the broker, as a person would, and return the id of the replacement."""
     client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
-    until(lambda: status_of(core, order_id) != "pending_new")  # It cannot be replaced earlier.
+    until(lambda: status_of(core, order_id) != "pending_new")  # Until then it cannot be replaced.
     terms = ReplaceOrderRequest(limit_price=price, qty=quantity, client_order_id=client_order_id)
     new = client.replace_order_by_id(order_id, terms)
     assert isinstance(new, Order)
@@ -97,7 +97,7 @@ def test_a_larger_replacement_counts_with_its_quantity_before_it_is_filled(make_
     replace(core, core.execution(entry)["order_id"], price=60, quantity=95)
     until(lambda: core.follower().run_once() or core.execution(entry)["replacement_quantity"] == 95)
 
-    # The size is a tenth of the equity, which is 99 shares at the limit price of 100.50.
+    # The exposure limit allows 99 shares at the limit price of 100.50, and the replacement counts with 95.
     assert core.run(core.send("MSFT", quantity=20))["quantity"] == 4
 
 

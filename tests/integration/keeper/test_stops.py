@@ -52,7 +52,7 @@ def followed(core: Core, execution: Any, state: str) -> None:
 
 
 def resting(core: Core) -> Any:
-    """Place an entry that does not fill at the broker."""
+    """Send an entry that the broker accepts and does not fill."""
     core.prices(AAPL=110)
     entry = core.send("AAPL")
     assert core.run(entry)["state"] == "accepted"
@@ -60,7 +60,7 @@ def resting(core: Core) -> Any:
 
 
 def by_hand(core: Core, symbol: str, side: OrderSide, quantity: int, limit_price: Decimal | None = None) -> None:
-    """Place an order as a person does at the broker, without tradewire."""
+    """Place an order at the broker as a person would, without tradewire."""
     order = OrderRequest(
         client_order_id=f"by-hand-{uuid4()}",
         symbol=symbol,
@@ -129,7 +129,7 @@ def test_a_cancel_without_effect_is_requested_again(core: Core) -> None:
 def test_a_cancel_that_stays_pending_is_requested_less_and_less_often(core: Core) -> None:
     resting(core)
     turn(core, SwitchKind.HALTED)
-    # The broker accepts the request, and does not cancel the order.
+    # The broker accepts the request, but does not cancel the order.
     core.faults({"on": "cancel", "kind": "garbage_before"})
     keeper = stops(core)
 
@@ -251,7 +251,7 @@ def test_orders_placed_by_hand_do_not_block_the_shares(core: Core) -> None:
 
 
 def placed_raw(core: Core, client_order_id: str, **changes: Any) -> str:
-    """Place an order at the broker with the fields that another program uses; return its id."""
+    """Place an order at the broker as another program might, with *changes* to its fields; return its id."""
     body = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "time_in_force": "day", "limit_price": "50"}
     answer = httpx.post(
         f"{core.exchange.url}/v2/orders",
@@ -284,7 +284,7 @@ def test_a_cancel_of_a_flatten_that_stays_pending_leaves_the_last_requests_to_ex
     core.prices(MSFT=100)
     by_hand(core, "MSFT", OrderSide.BUY, 1, limit_price=Decimal(50))
     turn(core, SwitchKind.HALTED, flatten=True)
-    # The broker accepts the request, and does not cancel the order.
+    # The broker accepts the request, but does not cancel the order.
     core.faults({"on": "cancel", "kind": "garbage_before"})
     cancels = stops(core).flatten.open_orders
 
@@ -357,7 +357,7 @@ def test_an_equal_stop_is_placed_when_the_close_is_not_accepted_in_time(core: Co
     assert restore(core) == 0
 
     assert open_stops(core) == [("sell", "1", "50", "gtc")]
-    # The close is not done, so it cancels that stop too.
+    # The close has not been sent yet, so it cancels the new stop too.
     flat(core, keeper)
     assert (positions(core), open_orders(core)) == ({}, [])
 

@@ -102,7 +102,7 @@ def test_a_person_who_lifts_a_halt_is_not_overruled_by_the_same_breach(argo: Cor
     look(argo, watching)
     assert switches(argo) == [("reducing", "daily_loss")]
 
-    # A breach after the loss was below the limit again is a new one.
+    # The loss falls below the limit, so the next breach is a new one.
     lose(argo, 4900)
     look(argo, watching)
     lose(argo, 5100)
@@ -130,7 +130,7 @@ def test_a_drawdown_is_counted_from_the_highest_equity(make_core: Settings) -> N
 
 
 def unreadable(core: Core, watching: EquityMonitor, seconds: int) -> None:
-    """Make the account unreadable, as if it had been so for that many seconds."""
+    """Make the account unreadable, as if it had been unreadable for *seconds*."""
     core.faults({"on": "account", "kind": "5xx_before"})
     core.rows("UPDATE account_snapshot SET taken_at = taken_at - interval '6 seconds'")
     watching.run_once()
@@ -224,7 +224,7 @@ def test_a_reduced_account_is_released_when_the_limit_is_switched_off(make_core:
 
 
 def closed_elsewhere(core: Core, symbol: str = "AAPL") -> None:
-    """Sell the whole position at the broker, without an execution of ours."""
+    """Sell the whole position at the broker, without tradewire."""
     request = OrderRequest(
         client_order_id=f"by-hand-{symbol}",
         symbol=symbol,

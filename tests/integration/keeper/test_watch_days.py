@@ -1,4 +1,4 @@
-"""The start of the day and the peak, through new days, transfers and renames, at an account of the paper exchange."""
+"""The day's start and the peak over new days, transfers and renames, with an account at the paper exchange."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_worker_that_reads_first_records_a_baseline(make_core: Settings) -> No
 
 
 def a_day_later(core: Core) -> None:
-    """Move the recorded day one day back, as if it was the last reading of yesterday."""
+    """Move the recorded day one day back, as if the last reading had been yesterday."""
     core.rows("UPDATE account_day SET day = day - 1, started_at = started_at - interval '1 day'")
     core.rows("UPDATE account_watch SET day = day - 1, read_at = read_at - interval '1 day'")
     core.rows("UPDATE switch SET set_at = set_at - interval '1 day'")

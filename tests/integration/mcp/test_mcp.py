@@ -81,7 +81,7 @@ def assistant(core: Core) -> Assistant:
 
 
 def dead(core: Core) -> str:
-    """Return an execution whose order could not be sent."""
+    """Return the id of a dead execution whose attempts are used up."""
     return str(ExecutionStates(core.intake, core.rows).reached("dead", "attempts_used_up"))
 
 

@@ -44,7 +44,7 @@ def watch(record: Record, executors: Executors) -> AlertMonitor:
 
 @pytest.fixture
 def open_(rows: Rows) -> Callable[[], dict[str, str]]:
-    """Return the subjects of the open alerts by kind, with at most one of each kind."""
+    """Return a function that reads the subjects of the open alerts by kind; each kind has at most one."""
 
     def read() -> dict[str, str]:
         found = rows("SELECT kind, subject FROM alert WHERE over_at IS NULL")

@@ -1,4 +1,4 @@
-"""A message arrives once per channel, on the next channel when one is down, and again when its sender died."""
+"""A message arrives once per channel, through the next channel if one is down, and again if its sender died."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from workers.keeper.alert_tasks import ping_deadman
 
 
 def set_up(tmp_path: Path, **receivers: Receiver) -> dict[str, str]:
-    """Write alerts.toml, and return the environment that goes with it."""
+    """Write alerts.toml, and return the environment variables that name it and the channels."""
     path = tmp_path / "alerts.toml"
     path.write_text(f"channels = {json.dumps(list(receivers))}\ngroup_s = 1\n")
     return {"TRADEWIRE_ALERTS": str(path)} | {name: receiver.url for name, receiver in receivers.items()}

@@ -1,4 +1,4 @@
-"""PostgreSQL is away: the web process says so through the channels, and the record has it afterwards."""
+"""While PostgreSQL is away, the web process reports it through the channels; later the record has the alert."""
 
 from __future__ import annotations
 

@@ -151,13 +151,13 @@ ENDED = {"order_id": "o-1", "order_status": "canceled", "ended_at": "now"}
     ("order", "attempt", "generation"),
     [
         (None, None, 1),
-        # The order may exist, also after a long absence, so its id is looked up first.
+        # The order may exist, even after a long absence, so its id is looked up first.
         ({}, "unknown", 1),
         ({"order_id": "o-1", "order_status": "new"}, "accepted", 1),
         # The order ended without a fill, so the next attempt is a new order.
         (ENDED, "accepted", 2),
         (ENDED | {"filled_quantity": 1}, "accepted", 1),
-        # A replacement may still fill, or the broker has said that it has the id already.
+        # A replacement may still fill. After a duplicate, the broker has an order with this id.
         (ENDED | {"order_status": "replaced"}, "accepted", 1),
         (ENDED, "duplicate", 1),
     ],

@@ -1,4 +1,4 @@
-"""Retention removes the details of old, ended work. What guards the money, and what is unfinished, stays."""
+"""Retention removes the details of old, ended work. Unfinished work stays, and all that prevents a second trade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def prune(core: Core, *, dry_run: bool = False) -> Removed:
 
 
 def age(core: Core) -> None:
-    """Make everything in the record a year older."""
+    """Make all executions and refusals in the record a year older."""
     core.rows(
         "UPDATE execution SET created_at = created_at - interval '1 year', ended_at = ended_at - interval '1 year'"
     )
@@ -33,7 +33,7 @@ def age(core: Core) -> None:
 
 
 def record_many(core: Core, count: int) -> None:
-    """Record many signals of source `test` that were skipped, with the ids old-1, old-2 and so on."""
+    """Record *count* skipped signals of the source `test`, with the source ids old-1 and so on, and one that is run."""
     first = core.intake.record(signal("MSFT", source_id="old-0"), source="test").signal_id
     core.rows(
         "INSERT INTO signal SELECT (jsonb_populate_record(s, jsonb_build_object("
@@ -52,7 +52,7 @@ def record_many(core: Core, count: int) -> None:
 
 
 def kept(core: Core, execution_id: UUID) -> bool:
-    """Return whether the execution has all its steps."""
+    """Return whether the details of the execution are still in the record."""
     return core.execution(execution_id)["pruned_at"] is None and core.moves(execution_id) != []
 
 

@@ -30,7 +30,7 @@ def faults(core: Core, *, known: int = 0) -> list[str]:
 
 
 def fill(core: Core, count: int) -> None:
-    """Put ids into the queue that no job has."""
+    """Put ids into the queue for which there are no jobs."""
     pipe = core.queues.connection.pipeline(transaction=False)
     for begin in range(0, count, 10_000):
         pipe.rpush(QUEUE, *(f"foreign-{number}" for number in range(begin, min(begin + 10_000, count))))

@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_bar_gives_one_signal_and_the_next_bar_another(api: Api, source: Alpac
 
 
 def test_an_old_bar_is_no_news(api: Api, source: AlpacaSource) -> None:
-    """The market is closed: the last bar is of yesterday."""
+    """The market is closed, and the last bar is yesterday's."""
     api.bars = {"AAPL": minutes(*FLAT, 195.0, last=now_minute() - timedelta(hours=16))}
 
     assert list(source.poll(NEVER)) == []

@@ -1,4 +1,4 @@
-"""The replay against the real paper exchange, and against what an exchange may do wrong, over HTTP."""
+"""The replay source with the real paper exchange, and with an exchange that answers wrongly, over HTTP."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Exchange:
         httpx.post(f"{self.url}/admin/bars", json={"turn": cycles}, headers=login, trust_env=False).raise_for_status()
 
     def closes(self) -> dict[str, str]:
-        """Return the closes at the exchange's cursor, by its public route."""
+        """Return the closing prices at the exchange's cursor, from its public route."""
         cycles = httpx.get(f"{self.url}/bars", trust_env=False).json()["cycles"]
         return {bar["symbol"]: bar["close"] for bar in cycles[-1]["bars"]}
 
@@ -93,7 +93,7 @@ def opened() -> Iterator[Callable[..., ReplaySource]]:
 
 
 def poll(source: ReplaySource) -> list[dict[str, Any]]:
-    """Poll until there is news, in a cycle that has a signal."""
+    """Poll until the source returns signals; the current cycle must have some."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         if items := source.poll(NEVER):
@@ -175,7 +175,7 @@ def test_a_day_of_the_second_lap_looks_back_on_the_warm_up_and_not_on_the_end_of
 
     assert [item["source_id"] for item in second] == [f"2{item['source_id'][1:]}" for item in first]
     assert [item | {"source_id": ""} for item in second] == [item | {"source_id": ""} for item in first]
-    # This machine's time of day, which may be wrong, is in no signal.
+    # No signal contains this machine's time of day, which may be wrong.
     assert {item["generated_at"] for item in first} == {None}
 
 
@@ -192,7 +192,7 @@ def test_signals_are_the_consensus_on_the_shipped_bars(exchange: Exchange, opene
 
 
 class Odd(ThreadingHTTPServer):
-    """An exchange that answers what the test lets it."""
+    """An exchange that gives the answers that the test sets, and otherwise the true ones."""
 
     answers: dict[str, bytes | int]
 
@@ -225,7 +225,7 @@ class _OddHandler(BaseHTTPRequestHandler):
         return {"cycles": self.server.tape.history(asked["until"], asked["days"])}
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_a_stalled_exchange_is_a_fault_until_it_plays_again(
 
 
 def test_an_exchange_that_begins_anew_is_followed(odd: Odd, opened: Callable[..., ReplaySource]) -> None:
-    """Its data was thrown away: the cursor is a smaller one than before."""
+    """The exchange's data was deleted, so its cursor is smaller than before."""
     source = opened(odd.url)
     odd.cursor = 500
     poll(source)

@@ -18,7 +18,7 @@ KEYS = {"ARGO_API_KEY": "argo", "ARGO_API_SECRET": "paper-exchange"}
 
 
 def paper(url: str, *, account: str | None = None) -> str:
-    """Return argo as an executor in mode paper, with our exchange as its broker."""
+    """Return the table of argo in mode paper, with the paper exchange as its broker."""
     pin = f'account = "{account}"' if account else ""
     table = executor_toml("argo", top=f'base_url = "{url}"\n{pin}')
     return table.replace('mode = "exchange"', 'mode = "paper"')
@@ -185,7 +185,7 @@ def test_accept_is_for_real_money_only(core: Core, processes: Processes) -> None
 
 
 def live(**limits: int) -> str:
-    """Return argo as an executor in mode live. No test reaches its broker."""
+    """Return the table of argo in mode live. No test reaches its broker."""
     table = paper("https://api.alpaca.markets", account="123").replace('"paper"', '"live"')
     for name, value in (
         {"daily_loss_percent": 5, "drawdown_percent": 10, "gross_exposure_percent": 90} | limits

@@ -1,4 +1,4 @@
-"""Servers of a host: tradewire works as users with the rights that the page on deploying names, and no others."""
+"""On hosted servers, tradewire works as users that have only the rights which the page on deploying names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def the_acl() -> list[str]:
 
 @pytest.fixture
 def user(database_url: str) -> Iterator[str]:
-    """A user with the rights that the page names, and no others; its name is unique, as users are the server's."""
+    """A user with only the rights that the page names. Users belong to the whole server, so the name is unique."""
     name = f"user_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(the_rights().replace("tradewire_app", name).encode())
@@ -75,7 +75,7 @@ def conninfo_url(database_url: str, user: str) -> str:
 def test_a_user_of_redis_with_the_rights_of_the_page_suffices(core: Core, processes: Processes, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as admin:
         password = "hosted-password"
-        # Other tests of this server have refusals of their own in it.
+        # Other tests have left refusals in the server's log.
         admin.acl_log_reset()
         admin.execute_command(*the_acl()[:3], "on", f">{password}", *the_acl()[5:])
         try:
@@ -96,7 +96,7 @@ def test_a_user_of_redis_with_the_rights_of_the_page_suffices(core: Core, proces
             for process in [*started, producer]:
                 assert "NOPERM" not in processes.said(process)
                 assert "no permissions" not in processes.said(process)
-            # Nothing that a process of ours tried was refused.
+            # Redis refused nothing that our processes tried.
             assert admin.acl_log() == []
         finally:
             admin.acl_deluser("tradewire")

@@ -52,7 +52,7 @@ def web(_said: bytes) -> bytes:
 
 
 def redis_that_says(**facts: str) -> Answer:
-    """Answer as a Redis whose INFO has *facts*; before version 6, Redis had no HELLO."""
+    """Answer as a Redis whose INFO has *facts*. A version before 6 does not know the command HELLO."""
     info = "".join(f"{name}:{value}\r\n" for name, value in facts.items()).encode()
     greeting = b"%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n"
     if facts["redis_version"] < "6":

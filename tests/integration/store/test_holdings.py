@@ -17,7 +17,7 @@ def filled(core: Core, action: str, **changes: Any) -> None:
 
 
 def own(core: Core, cause: str, action: str) -> None:
-    """Record and execute a close by tradewire itself, of the whole position of the account."""
+    """Record and execute a close of the account's whole position, as tradewire itself does for *cause*."""
     raw = {"source_id": "1", "symbol": "AAPL", "action": action, "intent": "close", "executors": ["argo"]}
     [row] = core.intake.record_own(raw, cause=cause).executions
     core.run(row.execution_id)
@@ -38,7 +38,7 @@ def test_no_strategy_holds_what_flatten_has_closed(core: Core) -> None:
     own(core, "flatten", "SELL")
 
     assert holdings(core) == {"one": 0, "two": 0}
-    # The strategy does not own shares that another one bought later, and a signal without a strategy can sell them.
+    # Strategy `one` does not own shares that are bought later without a strategy; a signal without one can sell them.
     filled(core, "BUY", quantity=4)
     assert core.run(core.send("AAPL", "SELL", strategy="one"))["reason_code"] == "no_position"
     filled(core, "SELL")

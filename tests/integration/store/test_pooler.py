@@ -38,7 +38,7 @@ SETTINGS = {
     "IntervalStyle": "postgres",
     "transaction_isolation": "read committed",
 }
-#: Defaults that another administrator may choose, and that we cannot work with.
+#: Defaults that an administrator may have set, and with which tradewire could not work.
 OTHERS = {
     "statement_timeout": "1min",
     "synchronous_commit": "off",
@@ -57,7 +57,7 @@ def pooled_url(database_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def other_defaults(database_url: str, rows: Rows) -> None:
-    """Let every new session of the test's database begin with other settings. The database goes with them."""
+    """Let every new session of the test's database begin with other settings, until the database is dropped."""
     name = conninfo.conninfo_to_dict(database_url)["dbname"]
     for key, value in OTHERS.items():
         rows(f"ALTER DATABASE \"{name}\" SET {key} = '{value}'")
@@ -104,7 +104,7 @@ def test_nothing_of_ours_stays_in_the_sessions_of_the_pooler(pooled_url: str, em
 def session_state(url: str) -> list[Any]:
     """Return settings and prepared statements of the pooler's sessions."""
     with psycopg.connect(url, prepare_threshold=None, autocommit=True) as connection:
-        # pgbouncer itself gives every client's name to the session that serves it.
+        # pgbouncer itself sets application_name to the name of the client that the session serves.
         settings = connection.execute(
             "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
         ).fetchall()
@@ -145,7 +145,7 @@ def test_an_encrypted_connection_is_checked(database_url: str) -> None:
         Path(folder).chmod(0o755)
         make_certificate(key, other)
         make_certificate(key, certificate)
-        key.chmod(0o644)  # pgbouncer runs as another user.
+        key.chmod(0o644)  # pgbouncer, which must read it, runs as another user.
         tls = {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": certificate}
         with pooled(database_url, more="\n".join(f"{name} = {value}" for name, value in tls.items())) as url:
             checked = f"{url.replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert="
@@ -157,7 +157,7 @@ def test_an_encrypted_connection_is_checked(database_url: str) -> None:
 
 
 def make_certificate(key: Path, certificate: Path) -> None:
-    """Write a new key, and a certificate for localhost that it signed itself."""
+    """Write a new key, and a self-signed certificate for localhost."""
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     made += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(made, check=True, capture_output=True)

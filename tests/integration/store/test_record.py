@@ -38,7 +38,7 @@ def test_a_unit_whose_connection_ends_in_the_middle_is_run_again(record: Record,
 
     assert record.run(unit) == 1
     assert len(runs) == 2
-    # The connection of the first run is lost, and with it its statements.
+    # The first run's connection was lost, and its statements with it.
     assert rows("SELECT right(refusal_id::text, 1) AS run FROM refusal") == [{"run": "2"}]
 
 

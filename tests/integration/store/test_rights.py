@@ -1,4 +1,4 @@
-"""A role without the rights is told which one it lacks on which table, and work waits until it is granted."""
+"""If a role lacks rights, the error names each right and its table, and work waits until the rights are granted."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from pipeline.store.statements import sql
 from tests.integration.store.test_statements import TYPES, numbered
 
 _ROOT = Path(__file__).parents[3]
-#: The functions whose argument before the statement is the type of its rows.
+#: The functions that take the type of the rows, and right after it the statement.
 _READS = {"fetch_one", "fetch_maybe", "fetch_all", "one", "maybe", "all", "_rows"}
 #: The Python types of PostgreSQL types; a JSON value can have any of several types.
 _PYTHON: dict[str, tuple[type, ...]] = {
@@ -54,7 +54,7 @@ WHERE t.oid = %s
 
 @dataclass(frozen=True, kw_only=True)
 class Read:
-    """A statement whose rows become values of a type."""
+    """A place in the code that reads the rows of a statement as values of a type."""
 
     file: str
     room: str
@@ -138,7 +138,7 @@ def fits(option: Any, column: Column) -> bool:
     if not isinstance(option, type):
         return False
     wanted = _PYTHON[column.type]
-    # `fetch_*` converts a text to a member of its enumeration.
+    # `fetch_*` converts a text to a member of the enumeration that the row type names.
     return option in wanted or (issubclass(option, StrEnum) and str in wanted)
 
 

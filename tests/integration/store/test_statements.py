@@ -22,10 +22,10 @@ from tests.integration.execution_states import Rows
 ROOMS = sorted(path.stem for path in (Path(__file__).parents[3] / "pipeline/sql").glob("*.sql"))
 SECOND = timedelta(seconds=1)
 PAST = 100_000
-# The limit of pages for a statement about open work; a full read of a table of past executions takes thousands.
+# A statement about open work may read this many pages; all past executions have thousands.
 PAGES = 150
 
-#: psycopg's error for a parameter whose type the statement leaves open.
+#: The types of parameters whose type PostgreSQL cannot infer from the statement.
 TYPES = {"within": "interval", "took_ms": "float8", "taken_at": "timestamptz"}
 
 HISTORY = """
@@ -55,7 +55,7 @@ ANALYZE;
 
 
 def numbered(statement: str) -> tuple[str, list[str]]:
-    """Return *statement* with `$1` for its first name, as PREPARE wants it, and the names."""
+    """Return *statement* with `$1`, `$2`… in place of its parameters, as PREPARE needs it, and their names."""
     order: list[str] = []
 
     def number(found: re.Match[str]) -> str:

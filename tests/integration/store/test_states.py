@@ -11,7 +11,7 @@ from pipeline.model.states import MOVES, UNDECIDED, State
 from tests.factories import signal
 from tests.integration.execution_states import Rows
 
-#: The columns that the table's checks require for each state.
+#: The values that the checks of the table require in these states.
 CARRIES = {
     State.SUBMITTING: "lease_until = now(), due_at = NULL, ended_at = NULL",
     State.HELD: "lease_until = NULL, due_at = now(), ended_at = NULL",

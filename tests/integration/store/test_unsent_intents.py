@@ -53,7 +53,7 @@ RESET session_replication_role;
 
 @pytest.fixture
 def unsent(record: Record, rows: Rows, intake: Intake, database_url: str) -> UUID:
-    """Record thousands of unsent entries and exits of one symbol, and return a further execution."""
+    """Record thousands of unsent entries and exits of one symbol, and return the id of a further execution."""
     (execution, *_) = intake.record(signal(), source="test").executions
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(MADE.encode())

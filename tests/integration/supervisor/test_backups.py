@@ -43,7 +43,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(*arguments: str) -> Result:
-    """Run a command without a terminal; errors in its code are raised."""
+    """Run a command without a terminal, and raise the errors of its code."""
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False, standalone_mode=False)
 
 

@@ -1,4 +1,4 @@
-"""`up` waits for a PostgreSQL of ones own that is away, as every process does."""
+"""`up` waits, as every process does, while the user's own PostgreSQL is away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tail` and `top` show a real record, and actions by key store the person and the reason."""
+"""`tail` and `top` show a real record. Actions by key are stored with the person and the reason."""
 
 from __future__ import annotations
 

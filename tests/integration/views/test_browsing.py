@@ -20,7 +20,7 @@ from tests.integration.store.test_statements import long_past, scans
 
 __all__ = ["long_past"]
 
-# The limit of pages for a list of a hundred rows; a full read of the executions alone takes thousands.
+# A list of a hundred rows may read this many pages; the executions alone have thousands.
 PAGES = 1200
 
 NOTHING: dict[str, Any] = dict.fromkeys(

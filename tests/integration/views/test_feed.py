@@ -170,7 +170,7 @@ def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, exec
 
     thread = threading.Thread(target=follow_until_the_first, daemon=True)
     thread.start()
-    # The loop records moves until the feed shows one, because the moment at which it begins is not known.
+    # It is not known when the feed begins, so executions are recorded until the feed shows one.
     until(lambda: execution_states.reached("skipped", "no_position") and stop.wait(0.3))
     thread.join(15)
 

@@ -79,7 +79,7 @@ def test_no_name_of_a_queue_runs_as_a_script(page: Page, redis_url: str, redis_c
     with listening(make_server(make_app(redis_url, TOKEN), ())) as url:
         for view in ("view/queues", "view/jobs", "view/workers", *views):
             page.goto(f"{url}/0/{view}")
-            # The dashboard's own scripts have run, and have written the rows or the note that there are none.
+            # Wait until the dashboard's own scripts have written the rows, or the note that there are none.
             page.wait_for_function("typeof api === 'object' && !document.querySelector('.loading:not([style])')")
             field = page.locator("#select-queue")
             if field.count():

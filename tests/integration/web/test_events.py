@@ -1,4 +1,4 @@
-"""Server-sent events have every move once and in order, and after a reconnect those since the last one."""
+"""Server-sent events contain every move once and in order; after a reconnect they go on after the last one."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_a_cookie_that_was_kept_opens_nothing_after_the_logout(
 def test_a_link_on_another_site_does_not_log_out(client: httpx.Client) -> None:
     login(client)
     kept = client.cookies["tradewire_session"]
-    # With a link from another site the browser sends no cookie of ours, but keeps those of the answers.
+    # For a link on another site, a browser sends none of our cookies, but it stores the cookies of our answers.
     with httpx.Client(base_url=client.base_url, headers={"Sec-Fetch-Site": "cross-site"}) as browser:
         first = browser.get("/?window=1h")
         arrived = browser.get(first.headers["location"])

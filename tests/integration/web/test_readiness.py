@@ -1,4 +1,4 @@
-"""`/ready` while a part is away, and the number of its requests to brokers."""
+"""`/ready` names the parts that are away, and many requests to it share one check of the brokers."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.
     with at_work(core):
         answers = [critical(client) for _ in range(20)]
 
-    # Both attempts of the first reading failed. A further request would have succeeded, so there was none.
+    # The fault hit both attempts of the first reading. A third one would have succeeded, so none was made.
     assert answers == [{"broker argo"}] * 20
 
 

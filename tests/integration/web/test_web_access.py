@@ -117,7 +117,7 @@ def test_a_body_that_is_too_long_is_refused_by_every_route(client: httpx.Client,
 
     answer = client.post(path, content=content, headers=BEARER | {"Content-Type": "application/json"})
 
-    # A route that reads no body is not harmed by a body of unknown length.
+    # A route that reads no body may ignore a body of unknown length.
     assert answer.status_code == 413 or (not announced and answer.status_code in {404, 405})
     assert answer.json()["error"]["code"]
 
@@ -177,7 +177,7 @@ def test_a_client_that_hangs_up_in_the_body_is_no_error(
         at = (client.base_url.host, client.base_url.port)
         with socket.create_connection(at) as one:
             one.sendall(f"POST {path} HTTP/1.1\r\n{headers}\r\nhello".encode())
-        # When the server answers later requests, it has noticed the end of that connection.
+        # When the server has answered these requests, it has noticed the end of that connection.
         for _ in range(3):
             assert client.get("/health").status_code == 200
 

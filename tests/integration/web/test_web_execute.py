@@ -75,7 +75,7 @@ def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[...,
     assert answer.status_code == 200
     assert (body["success"], body["executor_id"], body["status"]) == (False, "prop_firm", "skipped")
     assert body["reason"].startswith("confidence_below_minimum")
-    # The request names the executor whose outcome it returns; the signal goes to all executors.
+    # The request only names the executor whose outcome is returned; the signal still goes to all executors.
     assert [each["status"] for each in body["executions"]] == ["queued", "skipped"]
 
 

@@ -50,7 +50,7 @@ def test_pages_of_signals_are_the_whole_newest_first_with_their_executions(
     client: httpx.Client, intake: Intake, rows: Rows
 ) -> None:
     sent = [str(intake.record(signal(), source="test").signal_id) for _ in range(5)]
-    # All signals have the same time, so that signals of one time are on different pages.
+    # Give all signals the same time, so that signals of one time are on different pages.
     rows("UPDATE signal SET recorded_at = (SELECT min(recorded_at) FROM signal)")
 
     items = all_of(client, "/api/v1/signals", limit=2)

@@ -100,7 +100,7 @@ def test_tries_that_arrive_at_once_are_one_signal(stage: Stage) -> None:
 
 
 def test_an_alert_that_could_not_be_committed_is_503_and_recorded_once_when_it_is_sent_again(stage: Stage) -> None:
-    """PostgreSQL refuses one of the two commits of each alert twice; the third try records it, the fourth finds it."""
+    """PostgreSQL twice refuses one of an alert's two commits. The third try records the alert, the fourth finds it."""
     for number, name in enumerate(SIGNALS):
         table = ("delivery", "signal")[number % 2]
         body = body_of(name)
@@ -118,7 +118,7 @@ def test_one_that_is_committed_too_late_to_be_answered_is_503_and_found_by_the_r
     trouble(stage, "signal", "PERFORM pg_sleep(3);")
 
     assert stage.alert_once(body).status_code == 503
-    # The statement waits for the commit that is still running.
+    # This statement waits until the commit that is still running has ended.
     stage.change("DROP TRIGGER trouble ON signal")
 
     assert stage.alert(body).status_code == 200
@@ -126,7 +126,7 @@ def test_one_that_is_committed_too_late_to_be_answered_is_503_and_found_by_the_r
 
 
 def trouble(stage: Stage, table: str, what: str) -> None:
-    """Have PostgreSQL do *what* before each new row of *table*."""
+    """Let PostgreSQL execute *what* before each insert into *table*."""
     body = f"$$ BEGIN {what} RETURN NEW; END $$"
     stage.change(f"CREATE OR REPLACE FUNCTION trouble() RETURNS trigger LANGUAGE plpgsql AS {body}")
     stage.change(f"CREATE TRIGGER trouble BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION trouble()")

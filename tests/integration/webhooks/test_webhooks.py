@@ -194,7 +194,7 @@ def test_the_same_body_is_a_re_send_for_35_seconds_and_then_a_new_signal(stage: 
     assert [stage.alert(AN_ALERT).status_code for _ in range(2)] == [201, 200]
     stage.change("UPDATE delivery SET at = at - interval '36 seconds'")
 
-    # The time counts from the first delivery, so the repeated one did not extend it.
+    # The 35 seconds count from the first delivery, so the repeated one did not extend them.
     assert [stage.alert(AN_ALERT).status_code for _ in range(2)] == [201, 200]
     assert stage.rows("SELECT count(*) AS n FROM signal") == [{"n": 2}]
 

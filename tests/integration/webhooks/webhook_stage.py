@@ -18,13 +18,13 @@ from tests.waiting import patience
 from tests.web import LOAD, serving, web_context
 
 SECRET = "a-secret-of-the-webhook"
-#: A loaded machine may take this long to connect to PostgreSQL, and the webhook answers 503 then.
+#: A 503 after this time means that a busy machine was too slow to connect to PostgreSQL.
 _SLOW_S = 2.0
 PAYLOADS = Path(__file__).parent / "webhook_payloads"
 
 
 def body_of(name: str) -> bytes:
-    """Return a payload with the present time in place of its times."""
+    """Return a payload with the current time in place of each `@NOW@`."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return (PAYLOADS / name).read_bytes().replace(b"@NOW@", now.encode())
 
@@ -45,7 +45,7 @@ class Stage:
         return self.post(f"/webhooks/{name}/{SECRET}", body)
 
     def alert(self, body: bytes | str, *, name: str = "tradingview") -> httpx.Response:
-        """Post an alert, and again after a slow 503, as senders do. A quick 503 is another fault, and is returned."""
+        """Post an alert, and again after a slow 503, as senders do. A quick 503 has another cause, and is returned."""
         deadline = time.monotonic() + patience(2.5)
         while True:
             began = time.monotonic()
@@ -58,7 +58,7 @@ class Stage:
         return self.record.run(lambda connection: connection.execute(statement.encode()).fetchall())
 
     def change(self, statement: str) -> None:
-        """Change the database itself."""
+        """Run a statement that changes the database."""
         self.record.run(lambda connection: connection.execute(statement.encode()))
 
     def deliveries(self, **query: Any) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ class Stage:
         return items
 
     def wait_for(self, count: int, *, within_s: float = 5.0) -> list[dict[str, Any]]:
-        """Wait until that many deliveries were refused, and return them."""
+        """Wait until *count* deliveries were refused, or until the time limit, and return the refused ones."""
         deadline = time.monotonic() + patience(within_s)
         while True:
             items = self.deliveries(refused=True)
