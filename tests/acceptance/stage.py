@@ -23,7 +23,7 @@ from tests.exchange_fixtures import ExchangeProcess
 from tests.waiting import patience
 
 BOTH = ("argo", "prop_firm")
-#: The time in which all accepted signals are decided after an outage, on an idle machine.
+#: All accepted signals are decided within this time after an outage, on an idle machine.
 DECIDED_WITHIN_S = 40.0
 
 

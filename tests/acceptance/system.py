@@ -66,7 +66,7 @@ class System:
         return (self.home / "up.log").read_text("utf-8", "replace")
 
     def services(self) -> dict[str, Any]:
-        """Return services.json."""
+        """Return the content of services.json."""
         body: dict[str, Any] = json.loads((self.home / "services.json").read_text())
         return body
 

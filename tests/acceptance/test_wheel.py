@@ -69,7 +69,7 @@ class Installed:
         return folder
 
     def start(self, folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command in *folder*."""
+        """Start `tradewire` with *arguments* in *folder*, as this user."""
         environment = {name: value for name, value in os.environ.items() if name in _KEPT}
         environment |= {"PYTHONPATH": f"{self.program}:{_PACKAGES}", "HOME": str(self.user), "PATH": os.defpath}
         return subprocess.Popen(
@@ -83,7 +83,7 @@ class Installed:
         )
 
     def run(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in *folder* to its end."""
+        """Run `tradewire` with *arguments* in *folder* to its end, as this user."""
         process = self.start(folder, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         out, err = process.communicate(timeout=patience(60))
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)

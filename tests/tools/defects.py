@@ -37,7 +37,7 @@ class Defect:
     tests: Sequence[str]
 
     def problems(self) -> Iterator[str]:
-        """Yield each reason why this defect cannot be tried: its text is not there once, or a test does not exist."""
+        """Yield each reason why this defect cannot be tried: *old* is not once in *file*, or a test does not exist."""
         found = (ROOT / self.file).read_text("utf-8").count(self.old) if (ROOT / self.file).is_file() else 0
         if found != 1:
             yield f"{self.fault}: {self.file} has the text to break {found} times, and must have it once"

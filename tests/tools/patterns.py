@@ -95,7 +95,7 @@ def _methods(source: Source, call: ast.Call) -> set[str]:
 def slow_texts(used: UsedPattern) -> Iterator[tuple[Any, Any, Any]]:
     """Yield triples of beginning, piece to repeat, and end. A slow pattern is slow on at least one of them.
 
-    A piece is one or two texts, each of which a part of the pattern matches or `_FOREIGN` names, or three characters.
+    Each text is a match of a part, or a character of `_FOREIGN`. A piece is one or two texts, or three characters.
     """
     tree = re._parser.parse(used.pattern.pattern, used.pattern.flags & ~re.UNICODE)  # type: ignore[attr-defined]
     found = dict.fromkeys(piece[:_LONGEST_PIECE] for piece in _pieces(tree) if piece)

@@ -25,7 +25,7 @@ def snapshots(core: Core) -> Snapshots:
 
 
 def accounts_read(core: Core) -> int:
-    """Return how often the exchange was asked for the account since the test set its fault, which counts that."""
+    """Return how often the exchange was asked for the account, as counted by the fault that the test has set."""
     return sum(fault["hits"] for fault in core.exchange.admin("faults")["faults"])
 
 

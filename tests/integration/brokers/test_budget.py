@@ -1,4 +1,4 @@
-"""In no minute do an account's processes together exceed its request budget, and a part is reserved for exits."""
+"""In any minute, an account's processes together keep its request budget, a part of which is reserved for exits."""
 
 from __future__ import annotations
 

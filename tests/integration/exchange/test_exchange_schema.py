@@ -1,4 +1,4 @@
-"""Every answer of every route of the paper exchange is valid by the broker's OpenAPI document."""
+"""Every answer of every route of the paper exchange is valid according to the broker's OpenAPI document."""
 
 from __future__ import annotations
 

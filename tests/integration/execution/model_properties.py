@@ -48,7 +48,7 @@ class Properties:
         self._faults: list[str] = []
         #: How often a person requeued each execution.
         self.requeued: Counter[UUID] = Counter()
-        # Symbols in which an order arrived after look-ups had found it absent. No rule can stop its sale of too much.
+        # Symbols in which an order arrived after look-ups had found it absent; there, exits may sell too much.
         self._surprised: set[str] = set()
 
     def _sending(self, request: OrderRequest) -> None:

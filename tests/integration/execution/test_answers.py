@@ -1,4 +1,4 @@
-"""Only the worker with the current fence decides by an answer. Any process records an order's state at the broker."""
+"""A rejection or failure counts only from the worker with the current fence; an accepted order, from any process."""
 
 from __future__ import annotations
 

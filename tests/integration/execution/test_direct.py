@@ -1,4 +1,4 @@
-"""Direct execution runs the same steps without the queue, and places no second order beside the queue."""
+"""Direct execution runs the same steps without the queue; if the queue runs the same execution, one order results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lease is renewed while the work lasts. It is lost without the database, or when another worker claims."""
+"""A lease is renewed while the work lasts. It is lost without the database, or when another worker claims the work."""
 
 from __future__ import annotations
 

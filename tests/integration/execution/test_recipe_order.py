@@ -53,7 +53,7 @@ def test_one_that_comes_while_the_earlier_is_decided_is_not_forgotten(core: Core
     earlier, later = core.send(), core.send()
 
     class Meanwhile:
-        """A record in which the earlier execution is decided before the first unit of work of the later commits."""
+        """A record that decides the earlier execution in the later one's first unit of work, before the COMMIT."""
 
         def __init__(self) -> None:
             self.done = False

@@ -64,7 +64,7 @@ def own(core: Core, cause: str) -> list[dict[str, Any]]:
 
 
 def test_an_exit_that_was_held_beyond_the_ten_minutes_is_followed_by_another_one(core: Core) -> None:
-    """The answer to the exit was lost just before the close, and the exit was held for the night."""
+    """The answer to the exit was lost just before the market closed, and the exit was held for the night."""
     held(core)
     core.faults({"on": "submit", "kind": "drop_before", "count": 1})
     sold = core.send("AAPL", "SELL")

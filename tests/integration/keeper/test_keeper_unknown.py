@@ -210,7 +210,7 @@ def test_time_without_answers_of_the_broker_does_not_end_the_search_for_an_order
         assert look(core, execution_id) == "unknown"
     away = core.execution(execution_id)
     assert away["lookups"] == 8
-    assert away["unknown_answered"].total_seconds() == 0  # The eight pauses exceed unknown_s (3 s).
+    assert away["unknown_answered"].total_seconds() == 0  # Together, the eight pauses exceed unknown_s (3 s).
 
     core.exchange.start()
 

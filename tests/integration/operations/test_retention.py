@@ -1,4 +1,4 @@
-"""Retention removes the details of old, ended work. Unfinished work stays, and all that prevents a second trade."""
+"""Retention removes the details of old, ended work. It keeps unfinished work, and all that prevents a second trade."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.integration.execution_states import Rows
 ROOMS = sorted(path.stem for path in (Path(__file__).parents[3] / "pipeline/sql").glob("*.sql"))
 SECOND = timedelta(seconds=1)
 PAST = 100_000
-# A statement about open work may read this many pages; all past executions have thousands.
+# A statement about open work may read this many pages; all past executions take up thousands.
 PAGES = 150
 
 #: The types of parameters whose type PostgreSQL cannot infer from the statement.

@@ -20,7 +20,7 @@ from tests.integration.store.test_statements import long_past, scans
 
 __all__ = ["long_past"]
 
-# A list of a hundred rows may read this many pages; the executions alone have thousands.
+# A list of a hundred rows may read this many pages; the executions alone take up thousands.
 PAGES = 1200
 
 NOTHING: dict[str, Any] = dict.fromkeys(

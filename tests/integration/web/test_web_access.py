@@ -1,4 +1,4 @@
-"""Every route checks tokens, scopes and limits, and writes refusals in one shape."""
+"""Every route checks tokens, scopes and limits, and answers all refusals in the same form."""
 
 from __future__ import annotations
 

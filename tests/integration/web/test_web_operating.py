@@ -1,4 +1,4 @@
-"""Switches and dead letters over HTTP, recorded with the token's name and a reason."""
+"""Changes of switches and dead letters over HTTP are recorded with the token's name and a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API lists signals, executions and refusals by pages, counts with their denominators, and accounts."""
+"""The API lists signals, executions and refusals page by page. It shows counts with denominators, and accounts."""
 
 from __future__ import annotations
 

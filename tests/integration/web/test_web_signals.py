@@ -1,4 +1,4 @@
-"""`POST /api/v1/signals`: committed before it is acknowledged, refused with a message, 503 without a commit."""
+"""`POST /api/v1/signals` answers 201 only after the commit, a message to a bad signal, and 503 without a commit."""
 
 from __future__ import annotations
 

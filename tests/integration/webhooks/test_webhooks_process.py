@@ -1,4 +1,4 @@
-"""The output of the web process contains no secret of a webhook, whether it was right or wrong."""
+"""The output of the web process contains neither a webhook's right secret nor a wrong one that a sender tried."""
 
 from __future__ import annotations
 
