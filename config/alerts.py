@@ -82,7 +82,7 @@ class Alerts:
 
 
 def fingerprint(address: SecretStr) -> str:
-    """Return a hash by which addresses are compared without showing them."""
+    """Return a hash of *address*, by which addresses can be compared without being shown."""
     return sha256(address.get_secret_value().encode()).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 _ID_KEY = "id, as a key"
 
-# Names of tradewire's other processes and servers. An executor of such a name would be ambiguous in every list.
+# Names of tradewire's other processes and servers. An executor with such a name would be ambiguous in lists.
 _TAKEN = frozenset(
     ["all", "exchange", "keeper", "postgresql", "producer", "rq_dashboard", "tracker", "up", "valkey", "web"]
 )
@@ -45,7 +45,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
         try:
             by_id[executor_id] = _executor(executor_id, table)
         except ConfigInvalid as error:
-            # The pack that cannot be read may hold the limits.
+            # The limits may be in the pack that could not be read, so their absence is not reported.
             lacking = f"executors.{executor_id}.limits" if executor_id in packed.unusable else None
             problems += [problem for problem in error.problems if problem.key != lacking]
     problems += account_problems(tables, settings)
@@ -56,7 +56,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
 
 
 def _executor(executor_id: str, table: Mapping[str, Any]) -> ExecutorSettings:
-    # The id is the table's name, so a key `id` in the table is unknown.
+    # The id is the table's name. A key `id` in the table is reported as an unknown key.
     unknown = {_ID_KEY: table["id"]} if "id" in table else {}
     try:
         return ExecutorSettings.model_validate({**table, **unknown, "id": executor_id})

@@ -1,4 +1,4 @@
-"""Find variables in a shell that `config env` exported for an `up` that has ended or was started anew since."""
+"""Find variables in a shell that `config env` exported for an `up` that has ended or has been restarted since."""
 
 import os
 
@@ -8,7 +8,7 @@ from pipeline.model.errors import ConfigInvalid
 
 
 def left_over_variables() -> str | None:
-    """Return a message about these variables with the remedy; None when there are none."""
+    """Return a message that names such variables and the remedy; None if there are none."""
     try:
         home = load_settings().home.absolute()
         services, running = read_services(home), running_services(home)
@@ -29,7 +29,7 @@ def left_over_variables() -> str | None:
 
 
 def _compared(services: Services) -> dict[str, bool]:
-    """Return, for each of its variables that the shell sets, whether the value is that of *services*."""
+    """Return whether the values are equal, for each variable that both the shell and *services* have."""
     held, revealed = {variable(field): field for field in FILLED_IN}, services.revealed()
     found = {name: os.environ[name] for name in held if os.environ.get(name)}
     return {name: value == revealed[held[name]] for name, value in found.items() if revealed[held[name]] is not None}

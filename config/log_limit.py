@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-#: The bytes that one line of the code may log in a counted minute, which is at most a megabyte in any minute. So
-#: neither an attack nor a repeated fault can fill the disk.
+#: The bytes that one line of code may log in a counted minute; across two counted minutes, at most a megabyte in any
+#: 60 s. So neither an attack nor a repeated fault can fill the disk quickly.
 MOST_A_MINUTE = 500_000
 _MINUTE_S = 60.0
 
@@ -20,7 +20,7 @@ class _Written:
 
 
 class LimitedHandler(logging.StreamHandler[TextIO]):
-    """A handler that drops lines above the limit. It writes a note once, and later the number of dropped lines."""
+    """A handler that drops lines above the limit. It logs once that lines are dropped, and later how many were."""
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)

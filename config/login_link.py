@@ -1,4 +1,4 @@
-"""Make the link with which `up` opens its page: it logs in once, within a limited time, and holds no token."""
+"""Make the link with which `up` opens its page: it logs in once, within 15 minutes, and contains no token."""
 
 import hmac
 import os
@@ -8,14 +8,14 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
-#: The path of the page's route; the code follows.
+#: The path of the page's route. In a link, the code follows it.
 PATH = "/login/once/"
 _FILE = "login-link"
 _LASTS_S = 15 * 60
 
 
 def make_login_link(home: Path, web_url: str) -> str:
-    """Return a new link, and keep the hash of its code in *home*. The link before it ends."""
+    """Return a new link, and store the hash of its code in *home*. The previous link stops working."""
     code = secrets.token_urlsafe(24)
     path = home / _FILE
     path.unlink(missing_ok=True)
@@ -26,7 +26,7 @@ def make_login_link(home: Path, web_url: str) -> str:
 
 
 def use_login_link(home: Path, code: str) -> bool:
-    """Return whether *code* is that of the link, and end the link. Of several uses at once, one returns True."""
+    """Return whether *code* is that of the current link; if so, end the link. Of several uses at once, one succeeds."""
     path = home / _FILE
     try:
         young = time.time() - path.stat().st_mtime < _LASTS_S

@@ -21,7 +21,7 @@ _SECRET_NAME = re.compile(
     r"(^|[_.\- ])(password|passwd|pwd|secret|token|credential|authorization|cookie)s?($|[_.\- ])|api_?key",
     re.IGNORECASE,
 )
-# The scheme itself is not matched: a search for it would begin anew at each letter of a long text.
+# The scheme itself is not matched: a search for it would start again at each letter of a long text.
 _LOGIN_IN_URL = re.compile(r"(?<=[a-z0-9+.\-])(?P<before>://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 
 # A shorter value is not masked: it occurs in too many ordinary words.
@@ -34,7 +34,7 @@ _OF_SEVERAL_LINES = ("exception", "stack")
 
 # These log every request at INFO, some with an address.
 _CHATTY = ("alpaca", "httpcore", "httpx", "urllib3", "websockets")
-# This logs every attempt to connect while PostgreSQL is away; the record logs the outage once.
+# This logs every attempt to connect while PostgreSQL is away; tradewire itself logs the outage once.
 _REPETITIVE = ("psycopg.pool",)
 
 _secrets: set[str] = set()
@@ -52,7 +52,7 @@ def register_secret(value: SecretStr | str | None) -> None:
         password = urlsplit(text).password
     except ValueError:
         return
-    # The address may be logged. Its password may not, neither percent-encoded nor decoded.
+    # The address may be logged, but not its password, neither percent-encoded nor decoded.
     _secrets.update(form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET)
 
 
@@ -74,7 +74,7 @@ def masked(value: Any, *, name: str = "") -> Any:
 def configure_logs(
     style: Literal["console", "json"], *, process: str, level: int = logging.INFO, stream: TextIO | None = None
 ) -> None:
-    """Send the log lines of this process and its libraries to *stream*, in one form with the process's name."""
+    """Send the log lines of this process and its libraries to *stream*, in one form, with the name *process*."""
     stream = stream or sys.stderr
     before = _steps(process, style)
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style, stream)]
@@ -103,7 +103,7 @@ def _steps(process: str, style: str) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _names_process(process),
         structlog.processors.StackInfoRenderer(),
-        # Tracebacks become text without local variables, so that they are masked too.
+        # Tracebacks become text without local variables, so that secrets in them are masked too.
         structlog.processors.format_exc_info,
         _mask_secrets,
         *([] if style == "json" else [_escape_texts]),
@@ -149,7 +149,7 @@ def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def _escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    # All other values are rendered by `repr`, which escapes.
+    # All other values are rendered by `repr`, which escapes control characters.
     return {
         key: printable(held, lines=key in _OF_SEVERAL_LINES) if isinstance(held, str) else held
         for key, held in event.items()
@@ -157,11 +157,11 @@ def _escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def _masked_text(text: str) -> str:
-    """Return *text* with its secrets masked; of a long text, the beginning and the end."""
+    """Return *text* with its secrets masked; of a long text, only the beginning and the end."""
     if len(text) <= _LONGEST_TEXT:
         return _without_secrets(text)
     half = _LONGEST_TEXT // 2
-    # A part of a secret may be left where the text was cut: as much as the longest one is dropped there.
+    # A secret may have been cut in two: next to the cut, as many characters are dropped as the longest secret has.
     dropped = max(_LONGEST_LOGIN, *map(len, _secrets), 0)
     begin, end = _without_secrets(text[:half]), _without_secrets(text[-half:])
     return f"{begin[:-dropped]} … {end[dropped:]}"

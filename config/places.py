@@ -1,8 +1,8 @@
 """Find the home and the files that a command uses, from whatever folder it is run in.
 
-The home is the one that TRADEWIRE_HOME or DATABASE_URL names, then that of the working folder, then the last started
-one, and then that of the user's folder, `~/.config/tradewire`. A folder that `tradewire init` filled has `.env`,
-`config/` and, when `up` was started there, `.tradewire`.
+The home is the one that TRADEWIRE_HOME names, else that of the working folder, else the last started one, else that of
+the user's folder, `~/.config/tradewire`. With DATABASE_URL it is never searched outside the working folder. A folder
+that `tradewire init` filled has `.env`, `config/` and, once `up` was started there, `.tradewire`.
 """
 
 import os
@@ -27,7 +27,7 @@ FILES = {
 
 
 def user_folder() -> Path:
-    """Return the folder whose files are used where the working folder has none."""
+    """Return the folder whose files are used if the working folder has none."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "tradewire"
 
 
@@ -37,10 +37,10 @@ def shipped(name: str) -> Path:
 
 
 def located_settings(*, anywhere: bool = False) -> Settings:
-    """Return the settings of the home that a command uses. Only with *anywhere* that is the last started one.
+    """Return the settings of the home that a command uses. The last started home is used only with *anywhere*.
 
     Raises:
-        ConfigInvalid: A variable is wrong, or two homes run and none is named.
+        ConfigInvalid: A variable is wrong, or several homes run and none of them is named.
     """
     here = load_settings()
     if _is_named(here) or _is_place(here):
@@ -74,7 +74,7 @@ def settings_for_up() -> Settings:
 
 
 def settings_in(folder: Path) -> Settings:
-    """Return the settings of a command that is run in *folder*: its `.env`, and paths that begin there."""
+    """Return the settings of a command that is run in *folder*: from its `.env`, with paths that start from it."""
     settings = load_settings(folder / ".env")
     inside = [name for name in PATHS if not os.environ.get(variable(name))]
     return settings.with_paths({name: folder / getattr(settings, name) for name in inside})
@@ -86,10 +86,10 @@ def running_homes() -> list[Path]:
 
 
 def require_home(settings: Settings) -> None:
-    """Refuse a command that never takes the last started home, where no other one was found.
+    """Refuse a command that must not use the last started home, if that is the only kind of home that was found.
 
     Raises:
-        ConfigInvalid: It names the homes that the command would have to be told.
+        ConfigInvalid: The message lists the homes from which the user has to choose one.
     """
     homes = running_homes() or started_homes()[:1]
     if homes and not (_is_named(settings) or _is_place(settings)):
@@ -98,7 +98,7 @@ def require_home(settings: Settings) -> None:
 
 
 def elsewhere(settings: Settings) -> str:
-    """Return a hint at the systems that run in other homes than that of *settings*; empty without one."""
+    """Return a hint that names the running homes other than that of *settings*; empty if there are none."""
     others = [home for home in running_homes() if home != settings.home.absolute()]
     return "".join(f"; a tradewire runs in {home}: set TRADEWIRE_HOME={home}" for home in others)
 

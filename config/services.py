@@ -16,16 +16,16 @@ from pipeline.model.errors import ConfigInvalid, Problem
 #: The name of the file below TRADEWIRE_HOME.
 FILE_NAME = "services.json"
 
-#: The settings that a running `up` completes where the environment does not set them.
+#: The settings that a running `up` supplies if the environment does not set them.
 FILLED_IN = ("database_url", "redis_url", "exchange_url", "exchange_token", "api_token")
 
-#: The files that `up` has in force. Every command at this home uses them, from any folder.
+#: The files that `up` uses. Every command for this home uses them too, from any folder.
 FILES_IN_FORCE = ("executors", "webhooks", "alerts")
 
 #: The entry of `Services.pids` that is `up` itself.
 UP = "up"
 
-# A process that is younger than the file did not write it. Both times are exact to about a second.
+# A process that started after the file was written did not write it. Both times are exact to about a second.
 _CLOCK_SLACK_S = 2.0
 
 
@@ -46,7 +46,7 @@ class Services(BaseModel):
     api_token: SecretStr | None = None
     #: The folder in which `up` was started, with its `.env`.
     folder: Path | None = None
-    #: The files in force, absolute.
+    #: The files that `up` uses, as absolute paths.
     executors: Path | None = None
     webhooks: Path | None = None
     alerts: Path | None = None
@@ -63,7 +63,7 @@ def write_services(home: Path, services: Services) -> Path:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = home / FILE_NAME
     body = json.dumps(services.revealed(), indent=2) + "\n"
-    # A temporary file has mode 0600 from the start, so that others can never read the secrets.
+    # A temporary file has mode 0600 from the start, so other users can never read the secrets.
     with NamedTemporaryFile("w", dir=home, prefix=f".{FILE_NAME}.", delete=False, encoding="utf-8") as file:
         temporary = Path(file.name)
         try:
@@ -80,7 +80,7 @@ def write_services(home: Path, services: Services) -> Path:
 def read_services(home: Path) -> Services | None:
     """Return the content of services.json in *home*; None when there is no file.
 
-    An `up` that has ended may have left the file; `running_services` ignores such a file.
+    The file may be left from an `up` that has ended; `running_services` ignores such a file.
 
     Raises:
         ConfigInvalid: The file cannot be read, is not what `up` writes, or was put there by another user.
@@ -123,7 +123,8 @@ def effective(settings: Settings) -> Settings:
         return settings
     running = running_services(settings.home) is not None
     files = {name: path for name in FILES_IN_FORCE if (path := getattr(services, name)) is not None}
-    # `up` may have ended: its files are still those of the home that was found, or of a folder without files.
+    # The files of an `up` that has ended are still used if its home was found as the last started one, or if the
+    # folder has no executors file.
     remembered = running or settings.last_started or not settings.executors.exists()
     chosen = {name: path for name, path in files.items() if remembered and not _is_chosen(name, settings)}
     settings = settings.with_paths(chosen, last_started=settings.last_started)
@@ -132,7 +133,7 @@ def effective(settings: Settings) -> Settings:
 
 
 def _is_chosen(name: str, settings: Settings) -> bool:
-    # A running `up` may have been started with other variables than its `.env` has.
+    # A path from `.env` does not count as chosen: the running `up` may have been started with another one.
     return bool(os.environ.get(variable(name))) or (
         name in settings.model_fields_set and variable(name) not in settings.file_environment()
     )
@@ -145,7 +146,7 @@ def _revealed(value: object) -> object:
 
 
 def _is_strangers(path: Path) -> bool:
-    # In a folder of everybody, another user can put a home where this user's would be found.
+    # In a folder that everybody may write to, another user can put a home where commands look for this user's.
     folder = path.absolute().parent.parent
     return path.stat().st_uid not in (0, os.geteuid(), folder.stat().st_uid)
 
@@ -155,7 +156,7 @@ def _wrote(pid: int, path: Path) -> bool:
     try:
         process = psutil.Process(pid)
         alive, file = process.status() != psutil.STATUS_ZOMBIE, path.stat()
-        # Another user may name any process in a file of theirs.
+        # A file that another user wrote may name any process.
         same_user = process.uids().effective == file.st_uid
         return alive and same_user and process.create_time() <= file.st_mtime + _CLOCK_SLACK_S
     except (psutil.Error, OSError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Show the configuration to a reader: every value in force and its origin, without secrets."""
+"""Show the configuration to a reader: every value that applies and its origin, without secrets."""
 
 import os
 import shlex
@@ -45,9 +45,9 @@ def shown_settings(settings: Settings, *, completed: Settings | None = None) -> 
 
 
 def shown_executors(executors: Executors, settings: Settings) -> dict[str, dict[str, Shown]]:
-    """Return the values of every executor by key, such as `limits.entry_age_s`, and its two key variables.
+    """Return the values of every executor by key, such as `limits.entry_age_s`, and the two variables of its API key.
 
-    Where a rule pack overrules a value of the file, `"file"` has that value.
+    If a rule pack overrules a value of the file, the entry also has the file's value under `"file"`.
     """
     environment = settings.environment()
     shown = {}
@@ -102,7 +102,7 @@ def _origin(name: str, settings: Settings) -> str:
 def _environment_value(value: object) -> object:
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
-        # The address is shown, its password is masked.
+        # Of an address, only the password is masked.
         return masked(text) if "://" in text else MASK
     return str(value) if isinstance(value, Path) else _json(value)
 
@@ -121,7 +121,7 @@ def _shown_keys(section: BaseModel, prefix: str = "", *, in_file: bool = True) -
             for group, symbols in value.items():
                 yield f"{key}.{group}", {"value": list(symbols), "origin": "file"}
             continue
-        # A limit whose default is None has "Default: off" in its description.
+        # Of the keys whose default is None, only limits have "Default: off" in their description.
         off = value is None and (is_set or "Default: off" in " ".join((description or "").split()))
         yield key, {"value": "off" if off else _json(value), "origin": "file" if is_set else "default"}
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def remember_home(home: Path) -> None:
-    """Note that `up` was started in *home*, now.
+    """Note that `up` has just been started in *home*.
 
     Raises:
         OSError: The user's folder for such notes cannot be written.
     """
     notes = _notes()
     notes.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file per home: two that are started at once do not overwrite each other's note.
+    # Each home has its own file, so that two homes that are started at once do not overwrite each other's note.
     note = notes / hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     with os.fdopen(os.open(note, flags, 0o600), "wb") as file:

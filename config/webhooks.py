@@ -144,7 +144,7 @@ class WebhookSettings(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """A webhook with its secret. Without one, the value of TRADEWIRE_API_TOKEN is the secret."""
+    """A webhook and its secret. Without a secret of its own, the value of TRADEWIRE_API_TOKEN is the secret."""
 
     settings: WebhookSettings
     secret: SecretStr | None = None
@@ -171,7 +171,7 @@ Webhooks = Mapping[str, Webhook]
 
 
 def load_webhooks(settings: Settings, *, executors: Collection[str] | None = None) -> dict[str, Webhook]:
-    """Return the webhooks by name; `tradingview` exists without a table. *executors* are the ids that may be named.
+    """Return the webhooks by name; `tradingview` exists without a table. Webhooks may name only *executors*.
 
     Raises:
         ConfigInvalid: The file or a secret has problems; the error lists all of them.

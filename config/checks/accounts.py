@@ -15,10 +15,10 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 
 def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
-    """Return the problems with the accounts of *tables*, which have the values of the file.
+    """Return the problems with the accounts of *tables*, which hold the values as they are in the file.
 
-    The tables are read before they are validated, so that a fault elsewhere in a table does not hide one here. A value
-    of a wrong type counts as missing, because the models report it.
+    The tables are checked before the models validate them, so that another fault in a table does not hide one of these.
+    A value of a wrong type is skipped here, because the models report it.
     """
     problems = [
         problem
@@ -51,7 +51,7 @@ def _address_problems(executor_id: str, table: Mapping[str, Any], settings: Sett
         if mode in URL_FOR and "base_url" not in table:
             message = f'is missing: mode {mode} needs an address like "{URL_FOR[mode]}"'
     elif mode is not None and not base_url_faults(url):
-        # The models report the faults of an address.
+        # The models report an address that has faults itself.
         message = host_fault(mode, url, _text(table, "base_url_allowed"))
     return [] if message is None else [Problem(key=key, message=message)]
 

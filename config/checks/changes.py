@@ -1,4 +1,4 @@
-"""Compare two settings of one executor: the differences, and those that allow more than before."""
+"""Compare two versions of one executor's settings: find the differences, and those that allow more than before."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,24 +12,25 @@ from config.schema.fields import value_text
 from config.schema.sections import LimitSettings, SizeSettings
 from pipeline.model.symbols import canonical_where_known
 
-#: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, also of an older release.
+#: The settings of one executor as JSON: `ExecutorSettings.model_dump(mode="json")`, perhaps by an older release.
 Dump = Mapping[str, Any]
 
-#: The one key whose value is a table.
+#: The only key whose value is a table: lists of symbols by the names of groups.
 _GROUPS = "groups"
 
-# An older release kept symbols as the file spelled them. Its `symbols` are compared as they are: "BTCUSD" allowed
-# nothing there and allows BTC/USD now, which a person accepts for a live account.
+# An older release stored symbols as the file spelled them. Those of this key and of groups are compared in canonical
+# form. `route.symbols` is compared as stored: "BTCUSD" allowed nothing in that release and allows BTC/USD now, so a
+# person has to accept the change for a live account.
 _DENY = "route.deny"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A key with two values, both as JSON."""
+    """A key whose value differs, with both values as JSON."""
 
     #: Such as `limits.daily_loss_percent`.
     key: str
-    #: None for off, for a list that allows all, and for a missing key.
+    #: None for off, for a list that is left out and so allows all, and for a missing key.
     old: Any
     new: Any
 
@@ -40,7 +41,7 @@ class Change:
 def differences(old: Dump, new: Dump) -> list[Change]:
     """Return every key whose value differs, in the order of the settings.
 
-    Where one of the two lacks a key because it is of another release, the key's default is compared.
+    A key that one of the two lacks, because it is of another release, counts with its default.
     """
     before, after = _defaults() | dict(_values(old)), _defaults() | dict(_values(new))
     return [
@@ -67,7 +68,7 @@ def _values(dump: Dump, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _canonical(symbols: Iterable[str]) -> list[str]:
-    # Some words that an older release kept are no symbols.
+    # A dump of an older release may contain entries that are not valid symbols; they are compared as written.
     return list(dict.fromkeys(map(canonical_where_known, symbols)))
 
 

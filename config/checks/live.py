@@ -3,13 +3,13 @@
 from config.schema.executor import ExecutorSettings
 from pipeline.model.errors import Problem
 
-#: Limits that cannot be off in mode live. Without the two on losses nothing stops the account; without the third,
-#: one wrong size uses the whole margin.
+#: Limits that must not be off in mode live. Without the two loss limits nothing stops the account; without the
+#: exposure limit, one wrong size can use the whole margin.
 NEVER_OFF = ("daily_loss_percent", "drawdown_percent", "gross_exposure_percent")
 
 
 def live_problems(executor: ExecutorSettings) -> list[Problem]:
-    """Return a problem for each limit that is off and must not be. *executor* has the rules of its pack."""
+    """Return a problem for each limit that is off and must not be. *executor* includes the rules of its pack."""
     if executor.mode != "live":
         return []
     return [

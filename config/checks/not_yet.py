@@ -1,23 +1,23 @@
-"""List the keys of executors.toml that are read and checked but do not act yet."""
+"""List the keys of executors.toml that are read and checked but have no effect yet."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from config.schema.executor import ExecutorSettings
 
-#: By table and key: the values that already act. All other values do not act yet.
+#: By table and key: the values that already have an effect. All other values of these keys have none yet.
 _ACTING: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
     {("order", "entry_timeout_s"): frozenset(), ("order", "unprotected"): frozenset({"allow"})}
 )
 
 
 def not_yet() -> frozenset[str]:
-    """Return the keys that have values which do not act yet, such as `order.entry_timeout_s`."""
+    """Return the keys for which some values have no effect yet, such as `order.entry_timeout_s`."""
     return frozenset(f"{section}.{name}" for section, name in _ACTING)
 
 
 def not_enforced_yet(executors: Mapping[str, ExecutorSettings]) -> list[str]:
-    """Return each key that an executor sets to a value that does not act yet."""
+    """Return each key that some executor sets to a value that has no effect yet."""
     return [
         f"{section}.{name}"
         for (section, name), acting in _ACTING.items()

@@ -10,7 +10,7 @@ _MOST_LISTED = 6
 
 
 def routes_no_entry(executor: ExecutorSettings, symbol: str) -> bool:
-    """Return whether the executor's routing takes no entry of the canonical *symbol*."""
+    """Return whether the executor's routing refuses every entry in the canonical *symbol*."""
     route = executor.route
     return (
         (route.symbols is not None and symbol not in route.symbols)
@@ -20,7 +20,7 @@ def routes_no_entry(executor: ExecutorSettings, symbol: str) -> bool:
 
 
 def takes_no_entry(executor: ExecutorSettings, actions: Collection[str]) -> bool:
-    """Return whether the executor takes none of *actions* as an entry."""
+    """Return whether the executor refuses each of *actions* as an entry."""
     opening = {"BUY", "SELL"} if executor.order.allow_short else {"BUY"}
     return opening.isdisjoint(set(actions) & set(executor.route.actions or ("BUY", "SELL")))
 
@@ -32,7 +32,7 @@ def unreachable_by(
     strategies: Collection[str] | None = None,
     actions: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Return why the executor takes no entry of a source. A parameter is None when the source's values are unknown."""
+    """Return why the executor refuses every entry of a source. A parameter is None if its values are not known."""
     # Signals are recorded with canonical symbols, however the source spells them.
     produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
     faults = _faults(executor, produced, strategies, actions)
@@ -56,7 +56,7 @@ def _faults(
 
 
 def _cause(executor: ExecutorSettings, symbols: Collection[str]) -> str:
-    """Return the key that refuses all of *symbols*; the list of allowed symbols if several keys do."""
+    """Return the key to name for the refusal of all *symbols*: `route.symbols` if it is set."""
     route = executor.route
     if route.symbols is not None:
         return "route.symbols"

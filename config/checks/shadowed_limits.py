@@ -14,7 +14,7 @@ _MINUTES_OF_A_DAY = 24 * 60
 
 
 def shadowed_limits(executors: Executors) -> list[Problem]:
-    """Return a note for each limit that is never reached, because another one, or one of the rule pack, is tighter."""
+    """Return a note for each limit that is never reached because another limit, or the rule pack, is tighter."""
     of_keys = [
         Problem(key=f"executors.{executor_id}.{key}", message=message)
         for executor_id, executor in executors.items()
@@ -37,7 +37,7 @@ def _losses(executor: ExecutorSettings) -> _Notes:
     limits, firm = executor.limits, executor.firm
     daily, drawdown = limits.daily_loss_percent, limits.drawdown_percent
     same_figures = (firm.percent_of, firm.daily_loss_basis, firm.drawdown) == ("day_start", "equity", "trailing")
-    # The peak is never below the equity at the day's start, so a smaller percentage of the peak is reached first.
+    # The peak is never below the equity at the day's start, so a drawdown limit with a smaller percentage comes first.
     if same_figures and daily is not None and drawdown is not None and daily > drawdown:
         message = f"{plain(daily)} is never reached: limits.drawdown_percent {plain(drawdown)} is tighter"
         yield "limits.daily_loss_percent", message
@@ -66,7 +66,7 @@ def _positions(executor: ExecutorSettings) -> _Notes:
     if position is not None and position * count < gross:
         most = plain(Decimal(position * count))
         yield ("limits.gross_exposure_percent", f"{plain(gross)} is never reached: positions are worth at most {most}")
-    # An entry that is scaled by volatility may be smaller than its value.
+    # With scaling by volatility, an entry may be smaller than `size.value`.
     if executor.size.volatility_target_percent is None and min(executor.size.value, largest) * count > gross:
         message = f"{count} is never reached: gross_exposure_percent {plain(gross)} is tighter"
         yield "limits.open_positions", message

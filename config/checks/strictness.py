@@ -10,12 +10,12 @@ Looser = Callable[[Any, Any], bool]
 
 
 def upwards(old: Any, new: Any) -> bool:
-    """Return whether *new* is larger, or off."""
+    """Return whether *new* is larger or off, and *old* is not off."""
     return old is not None and (new is None or Decimal(str(new)) > Decimal(str(old)))
 
 
 def downwards(old: Any, new: Any) -> bool:
-    """Return whether *new* is smaller, or off."""
+    """Return whether *new* is smaller or off, and *old* is not off."""
     return old is not None and (new is None or Decimal(str(new)) < Decimal(str(old)))
 
 
@@ -25,7 +25,7 @@ def unless_smaller(old: Any, new: Any) -> bool:
 
 
 def wider(old: Any, new: Any) -> bool:
-    """Return whether the list of allowed values *new* has a further entry, or is gone and allows all."""
+    """Return whether the list of allowed values *new* has an entry that *old* lacks, or is None, which allows all."""
     return old is not None and (new is None or not set(new) <= set(old))
 
 
@@ -35,7 +35,7 @@ def shorter(old: Any, new: Any) -> bool:
 
 
 def ungrouped(old: Any, new: Any) -> bool:
-    """Return whether symbols of one group in *old* are not in one group in *new*."""
+    """Return whether a group of *old* is not contained in any group of *new*."""
     return any(not any(set(symbols) <= set(group) for group in new.values()) for symbols in old.values())
 
 
@@ -55,7 +55,7 @@ def never(_old: Any, _new: Any) -> bool:
 
 
 def differing(old: Any, new: Any) -> bool:
-    """Return whether two values differ: neither is the tighter one, so a person has to look at each change."""
+    """Return whether two values differ. Neither is the tighter one, so each change counts as looser."""
     return bool(old != new)
 
 
@@ -71,7 +71,7 @@ class Ranked:
         return unknown or self.words.index(new) > self.words.index(old)
 
 
-#: Every key of an executor. A test fails for a key that is missing here, so that each one is decided on.
+#: Every key of an executor. A test fails if a key is missing here, so that somebody decides on each key.
 DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
     {
         "id": never,
@@ -94,7 +94,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "size.scale_at_100": upwards,
         "size.maximum_percent": upwards,
         "size.fractional": switched_on,
-        "size.default_stop_percent": downwards,  # less counts as at risk
+        "size.default_stop_percent": downwards,  # then less money counts as at risk
         "size.volatility_target_percent": unless_smaller,
         "size.volatility_scale_maximum": upwards,
         "order.type": Ranked("limit", "market"),
@@ -130,7 +130,7 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
         "retry.unknown_s": never,
         "hours.closed": Ranked("skip", "hold", "extended"),
         "hours.hold_s": upwards,
-        "hours.time_zone": differing,  # another day begins, and losses so far may no longer count
+        "hours.time_zone": differing,  # the day begins at another time: earlier losses may no longer count
         "hours.day_starts_at": differing,
         "groups": ungrouped,
         "firm.percent_of": differing,
@@ -148,6 +148,6 @@ DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
 def looser(key: str, old: Any, new: Any) -> bool:
     """Return whether the value *new* of *key* allows more than *old*; both are as JSON.
 
-    Each change of an unknown key counts as looser.
+    A changed value of an unknown key counts as looser.
     """
     return bool(old != new) and DIRECTIONS.get(key, differing)(old, new)

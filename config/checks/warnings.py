@@ -14,7 +14,7 @@ _Warnings = Iterator[tuple[str, str]]
 
 
 def warnings_of(executors: Executors, settings: Settings) -> list[Problem]:
-    """Return a warning for each value that is hardly intended. Warnings do not keep a process from starting."""
+    """Return a warning for each value that is hardly intended. A process starts in spite of warnings."""
     unknown = [
         Problem(key=name, message="is not a variable of tradewire; it has no effect")
         for name in unknown_variables(settings)
@@ -62,7 +62,7 @@ def _size(executor: ExecutorSettings) -> _Warnings:
 
 def _stop(executor: ExecutorSettings) -> _Warnings:
     assumed, farthest = executor.size.default_stop_percent, executor.limits.stop_distance_percent
-    # The default gets no warning: it assumes more risk, not less.
+    # A default above the limit gets no warning: it only makes the assumed risk larger.
     if "default_stop_percent" in executor.size.model_fields_set and farthest is not None and assumed > farthest:
         message = f"{plain(assumed)} is above limits.stop_distance_percent {plain(farthest)}, which no stop exceeds"
         yield "size.default_stop_percent", message

@@ -22,7 +22,7 @@ class Packed:
     overruled: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     #: The executors whose pack cannot be read.
     unusable: set[str] = field(default_factory=set)
-    #: The faults of the packs' files, and of rules that cannot be joined.
+    #: The faults of the packs' files, and the contradictions between executors and packs.
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -32,7 +32,7 @@ def with_packs(tables: Tables, path: Path) -> Packed:
     for executor_id, table in tables.items():
         packed.tables[executor_id] = table
         named = table.get("pack")
-        # The models refuse a value that is not text.
+        # A value that is not text is skipped here; the models refuse it.
         if not isinstance(named, str) or not named:
             continue
         key = f"executors.{executor_id}"
@@ -64,7 +64,7 @@ class _PackFiles:
         """Return the pack; None when its file has faults, which are then among `problems`."""
         path = pack_file(named, beside=self._path)
         if path not in self._read:
-            # The faults are reported once, also when several executors name the pack.
+            # If the file has faults, None stays here: they are reported once, even if several executors name the pack.
             self._read[path] = None
             try:
                 self._read[path] = read_pack(path)

@@ -11,7 +11,7 @@ from config.packs.reading import Pack, parts
 from config.schema.problems import echo
 from pipeline.model.errors import Problem
 
-#: The table whose keys cannot be changed at all: the executor must count as the firm does.
+#: The table whose keys an executor cannot change: losses are counted as the firm counts them.
 _BINDING = "firm"
 
 
@@ -21,15 +21,15 @@ class Merged:
 
     #: In the form of executors.toml.
     table: Mapping[str, Any]
-    #: The keys whose value comes from the pack, such as `limits.drawdown_percent`, each with the executor's own value
-    #: as JSON; None when it has none.
+    #: The keys whose value comes from the pack, such as `limits.drawdown_percent`. Each has the executor's own value as
+    #: JSON; None if the executor leaves the key out.
     overruled: Mapping[str, Any]
-    #: The rules that cannot both hold. Keys are relative to the executor.
+    #: The contradictions between the executor and the pack. Keys are relative to the executor.
     problems: list[Problem]
 
 
 def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
-    """Return the executor's *table*, which is as in the file, joined with *pack*.
+    """Return the executor's *table*, as it is in the file, joined with *pack*.
 
     Faults of *table* stay in it; the models report them when they read the whole table.
     """
@@ -46,7 +46,7 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
                 value, own_value = _joined(section, name, own, rule, pack)
             except ValueError as error:
                 problems.append(Problem(key=f"{section}.{name}", message=str(error)))
-                # Further problems with the pack's value are then reported now, not after this one is corrected.
+                # With the pack's value in the table, further problems of that value are reported in the same run.
                 joined[name] = rule
                 continue
             if value is not own.get(name):
@@ -57,7 +57,7 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
 
 
 def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pack) -> tuple[Any, Any]:
-    """Return the value that holds and the executor's own as JSON; raise ValueError if the two cannot both hold."""
+    """Return the value that applies, and the executor's own as JSON. Raise ValueError if pack and executor disagree."""
     if name not in own:
         return rule, None
     ours, theirs = _as_json(section, name, own[name]), _as_json(section, name, rule)

@@ -34,9 +34,9 @@ class Pack:
 
 @cache
 def parts() -> Mapping[str, type[Section]]:
-    """Return the tables that a pack may have. Each has the keys of the executor's table, and requires none of them.
+    """Return the tables that a pack may have. Each has the keys of the executor's table, but none is required.
 
-    Rules about several keys of a table are checked on the executor's joined table only.
+    Rules that concern several keys are checked only after the pack was joined with the executor's table.
     """
     tables: dict[str, type[Section]] = {
         "route": Route,
@@ -76,7 +76,7 @@ def pack_file(named: str, *, beside: Path) -> Path:
     """Return the file of the pack *named* in the executors file *beside*.
 
     Raises:
-        ValueError: There is no such file, or no such pack ships; the message lists those that do.
+        ValueError: There is no such file, or no such pack ships with tradewire; the message lists the packs that do.
     """
     if named.endswith(".toml"):
         path = beside.parent / named

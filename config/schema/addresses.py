@@ -1,11 +1,11 @@
-"""Read the address of a broker's API. An address is checked, kept and sent in one normal form."""
+"""Read the address of a broker's API. The check, the settings and the requests all use its one normal form."""
 
 import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-# Characters that two readers of an address take differently: `https://api.alpaca.markets\.example.org` is one host to
-# urlsplit and another to the HTTP client, and the client decodes `%61pi`.
+# Characters that two parsers of an address read differently. In `https://api.alpaca.markets\.example.org`, urlsplit and
+# the HTTP client find different hosts; only the client decodes `%61pi` to `api`.
 _AMBIGUOUS = re.compile(r"[\s\\%\x00-\x1f\x7f]")
 
 _PORTS = {"http": 80, "https": 443}
@@ -24,7 +24,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def normal_host(host: str) -> str:
-    """Return the name that a name server is asked for: ASCII, lower case, no dot at the end; empty for no host."""
+    """Return *host* in ASCII and lower case, without a dot at the end; an empty text if it is not a host."""
     try:
         name = host.encode("idna").decode().lower().removesuffix(".")
         return str(ip_address(name)) if ":" in name else name if _NAME.fullmatch(name) else ""
@@ -33,7 +33,7 @@ def normal_host(host: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the normal host of *url*; an empty text when it has none, or when it can be read in two ways."""
+    """Return the normal host of *url*; an empty text if *url* has no host or can be read in two ways."""
     try:
         return "" if _AMBIGUOUS.search(url) else normal_host(urlsplit(url).hostname or "")
     except ValueError:
@@ -61,10 +61,10 @@ def base_url_faults(url: str) -> list[str]:
 
 
 def normal_address(url: str) -> str:
-    """Return *url* with its normal host, without its scheme's own port, and without a slash at its end.
+    """Return *url* with its normal host, without the default port of its scheme, and without a final slash.
 
     Raises:
-        ValueError: it is not an API address; the error lists its faults.
+        ValueError: *url* is not an API address; the error lists its faults.
     """
     faults = base_url_faults(url)
     if faults:
@@ -76,10 +76,10 @@ def normal_address(url: str) -> str:
 
 
 def host_names(value: object) -> object:
-    """Return the normal hosts in a text that separates them by commas.
+    """Return the normal hosts of a text in which they are separated by commas. Other values are returned unchanged.
 
     Raises:
-        ValueError: one of them is not a host.
+        ValueError: one of the parts is not a host.
     """
     if not isinstance(value, str):
         return value

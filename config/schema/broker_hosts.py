@@ -6,7 +6,7 @@ LIVE_HOST = "api.alpaca.markets"
 
 PAPER_HOST = "paper-api.alpaca.markets"
 
-#: The address of each mode that has one.
+#: The broker's address for each mode that needs a broker.
 URL_FOR = {"paper": f"https://{PAPER_HOST}", "live": f"https://{LIVE_HOST}"}
 
 _DOMAIN = ".alpaca.markets"
@@ -21,8 +21,8 @@ def is_alpacas(url: str) -> bool:
 def host_fault(mode: str, url: str, allowed: str | None) -> str | None:
     """Return why an executor in *mode* may not use *url*; None when it may. *allowed* is its `base_url_allowed`.
 
-    A host that is not known needs `base_url_allowed`, which admits no host of another mode: each host of Alpaca's
-    that is not for practice counts as one for real money.
+    A host that tradewire does not know must be named by `base_url_allowed`, which never admits a host of another mode.
+    Each host of Alpaca's that is not for practice counts as one for real money.
     """
     host = host_of(url)
     practice = host == PAPER_HOST or host.endswith(_SANDBOX)
@@ -41,5 +41,5 @@ def host_fault(mode: str, url: str, allowed: str | None) -> str | None:
 
 
 def gets_keys(mode: str, url: str) -> bool:
-    """Return whether an executor in *mode* sends its keys to *url*: the exchange of another machine gets none."""
+    """Return whether an executor in *mode* sends its keys to *url*. A paper exchange on another machine gets none."""
     return mode != "exchange" or is_loopback(host_of(url))

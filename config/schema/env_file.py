@@ -9,7 +9,7 @@ from pipeline.model.errors import Problem
 
 
 def unreadable_lines(path: Path) -> list[Problem]:
-    """Return a problem for each line that sets no variable, or for the first bad byte; none if there is no file."""
+    """Return a problem for each wrong line, or one for a file that cannot be read; no problem if there is no file."""
     if not path.exists():
         return []
     try:

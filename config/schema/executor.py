@@ -101,8 +101,8 @@ class Executors(Mapping[str, ExecutorSettings]):
         overruled: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.path = path
-        #: By id, the keys whose value comes from a rule pack, such as `limits.drawdown_percent`, each with the file's
-        #: own value as JSON; None when the file has none.
+        #: By executor id: the keys whose value comes from a rule pack, such as `limits.drawdown_percent`. Each has the
+        #: value of executors.toml as JSON; None if the key is not in that file.
         self.overruled = overruled
         self._by_id = dict(by_id)
 

@@ -113,16 +113,16 @@ Confidence = Annotated[Figure, Field(ge=0, le=100)]
 #: A duration in seconds, above 0.
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
-#: A limit: the number, or None for "off". A key that is left out has its default and is not off.
+#: A limit: the number, or None for "off". A key that is left out has its default, which need not be off.
 Limit = Annotated[_T | None, BeforeValidator(_off)]
 
 #: A list that is not empty, as a tuple.
 Words = Annotated[tuple[_T, ...], BeforeValidator(_words)]
 
-#: A symbol in any spelling; it is read in canonical form, as signals are.
+#: A symbol in any spelling. It is converted to its canonical form, as the symbols of signals are.
 Symbol = Annotated[str, AfterValidator(_symbol)]
 
-#: A list of symbols that is not empty. A symbol that is named twice, also in two spellings, counts once.
+#: A list of symbols that is not empty. A symbol that is listed twice, even in two spellings, counts once.
 Symbols = Annotated[Words[Symbol], AfterValidator(_each_once)]
 
 #: A name that the user chooses.

@@ -10,7 +10,7 @@ from config.schema.fields import Figure, Limit, Percent, Seconds, Section
 
 
 class Firm(Section):
-    """How the loss limits are counted, and rules that only firms have. Without this table, none of them holds."""
+    """How the loss limits are counted, and rules that only firms have. Without this table, no such rule applies."""
 
     percent_of: Literal["day_start", "initial_balance"] = "day_start"
     """The base of `limits.daily_loss_percent`: the equity or balance at the day's start (day_start), or

@@ -1,4 +1,4 @@
-"""Describe the problems of a table with its model: the key's description, and the keys that are allowed."""
+"""Add to the problems of a table what its model knows: the description of the key, and the keys that are allowed."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,8 @@ def model_problems(
 ) -> list[Problem]:
     """Return the problems of a table that *model* refused with *error*.
 
-    *key* and *secret* are as for `problems_of`. *named* is the field that holds the table's name, which is not a key.
+    *key* and *secret* are as for `problems_of`. *named* is the field that holds the table's name; it is
+    not a key of the table.
     """
     return problems_of(
         error,
@@ -49,5 +50,5 @@ def _keys_at(model: type[Section], location: Location) -> list[str]:
 
 
 def _table(annotation: object) -> type[Section]:
-    # A key that is not a table counts as a table without keys, so that callers need no special case.
+    # A key that is not a table counts as an empty table, so that callers need no special case.
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Section

@@ -47,7 +47,7 @@ def problems_of(
         error: The error that pydantic raised.
         key: Returns the key of a location as the user wrote it.
         describe: Returns the description of a location's key, for the end of the message.
-        known: Returns the keys that are allowed where an unknown one was found.
+        known: Returns the keys that are allowed at the location of an unknown key.
         secret: Returns whether the message must not repeat the value of a location.
     """
     return [
@@ -63,7 +63,7 @@ def did_you_mean(word: object, words: Iterable[str]) -> str:
 
 
 def echo(value: object) -> str:
-    """Return *value* as a message may repeat it: in double quotes if it is text, short, and without a login."""
+    """Return *value* for a message: text in double quotes; `this value` for a table, a list, long text or a login."""
     if isinstance(value, dict | list):
         return "this value"
     text = f'"{value}"' if isinstance(value, str) else str(value).lower() if value is None else str(value)

@@ -11,7 +11,7 @@ Regime = Literal["TRENDING", "CONSOLIDATION", "VOLATILE", "UNKNOWN", "BULL", "BE
 
 
 class Route(Section):
-    """Which entries an executor takes. A list that is left out allows all. Exits are never refused here."""
+    """Which entries an executor takes. A list that is left out allows all values. These rules never refuse an exit."""
 
     minimum_confidence: Confidence = Decimal(75)
     """The lowest confidence of an entry, in percent, 0 to 100. Default: 75."""

@@ -86,7 +86,7 @@ class OrderSettings(Section):
     (refuse). Default: allow."""
 
 
-#: The limits on risk. An executor names at least one of them.
+#: The limits on risk. The table `.limits` must name at least one of them.
 RISK_LIMITS = (
     "open_positions",
     "gross_exposure_percent",
@@ -97,7 +97,7 @@ RISK_LIMITS = (
 
 
 class LimitSettings(Section):
-    """The limits that an executor never exceeds. It names at least one of the five limits on risk."""
+    """The limits that an executor never exceeds. The table must name at least one of `RISK_LIMITS`."""
 
     open_positions: Limit[Annotated[int, Field(ge=1, le=10_000)]] = 10
     """The most positions that are open at once, or "off". Default: 10."""
@@ -171,7 +171,7 @@ class LimitSettings(Section):
 
     @model_validator(mode="after")
     def _names_a_limit_on_risk(self) -> Self:
-        """Refuse a table without a limit on risk, so that each executor has a deliberate one."""
+        """Refuse a table without a limit on risk, so that the user decides on one for each executor."""
         if self.model_fields_set.isdisjoint(RISK_LIMITS):
             raise ValueError(f'at least one of {", ".join(RISK_LIMITS)} is expected, with a number or "off"')
         return self

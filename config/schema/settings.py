@@ -24,7 +24,8 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 PREFIX = "TRADEWIRE_"
 
-#: Variables that tradewire's processes set for each other or print. They are not settings, and not unknown either.
+#: Variables that tradewire's processes set for each other or print. They are not settings, but known:
+#: `unknown_variables` does not report them.
 BETWEEN_PROCESSES = frozenset(
     {
         "TRADEWIRE_CRASH_AFTER",
@@ -136,18 +137,21 @@ class Settings(BaseSettings):
 
     @property
     def folder(self) -> Path:
-        """Return the folder of the `.env` file, in which relative paths begin."""
+        """Return the folder of the `.env` file. Relative paths start from it."""
         return self._env_file.parent if self._env_file is not None else Path.cwd()
 
     def with_paths(self, paths: Mapping[str, Path], *, last_started: bool = False) -> Self:
-        """Return a copy with other *paths*. They do not count as set by the environment, so a file may be missing."""
+        """Return a copy with other *paths*.
+
+        A path that the environment did not set does not count as set by it in the copy, so its file may be missing.
+        """
         copy = self.model_copy(update=dict(paths))
         copy.model_fields_set.difference_update(paths.keys() - self.model_fields_set)
         copy._last_started = last_started  # noqa: SLF001 - the copy is of this class
         return copy
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of `.env` and of the process, without empty ones. The process's variables win."""
+        """Return the variables of `.env` and of the process, without empty ones. Those of the process win."""
         return {**self.file_environment(), **{name: value for name, value in os.environ.items() if value}}
 
     def file_environment(self) -> dict[str, str]:
@@ -170,9 +174,9 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
 
 
 def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, list[Problem]]:
-    """Read the settings, with the default in place of each wrong variable; return them and the problems.
+    """Return the settings, with the default in place of each wrong variable, and the problems.
 
-    This is for checks that go on to find further problems. Processes use `load_settings`.
+    This is for checks that look for further problems after these. Processes use `load_settings`.
     """
     path = Path(env_file).absolute() if env_file is not None else None
     problems = unreadable_lines(path) if path is not None else []
@@ -192,7 +196,7 @@ def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, l
 def executor_keys(settings: Settings, executor_id: str) -> tuple[str, SecretStr] | None:
     """Return the API key and secret of an executor, from `<NAME>_API_KEY` and `<NAME>_API_SECRET`.
 
-    Returns None when one of them is not set. The environment wins over `.env`, for each variable.
+    Returns None when one of them is not set. A variable of the environment overrides the same one of `.env`.
     """
     environment = settings.environment()
     key_name, secret_name = key_names(executor_id)

@@ -34,10 +34,10 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
 def named_tables(
     parsed: dict[str, Any], root: str, *, kind: str, example: str, longest: int, taken: frozenset[str], taken_by: str
 ) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """Return the tables below the key *root* by their names, and a problem for everything else in the file.
+    """Return the tables below the key *root* by name, and the problems with names and with everything else in the file.
 
-    Messages name a table by *kind*, such as `an executor`, and *example*, a name of one. A name has at most *longest*
-    characters and is not among those *taken*, which belong to *taken_by*.
+    Messages call a table *kind*, such as `an executor`, and name *example* as one. A name may have at most *longest*
+    characters. It must not be in *taken*, which are the names of *taken_by*, such as `another process`.
     """
     problems = [
         Problem(key=key, message=f"is not a key here{did_you_mean(key, [root])} (known: {root})")

@@ -1,4 +1,4 @@
-"""Hold what a broker reports as plain values: an account's money, positions, assets, the market's hours."""
+"""Hold what a broker reports as plain values: an account's money, positions, assets and the market's hours."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,7 +26,7 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """The best prices at which a symbol can be bought (ask) and sold (bid) at a moment, by the market's clock."""
+    """The best prices at which a symbol could be bought (ask) and sold (bid) at the time *at* of the market's clock."""
 
     bid: Decimal
     ask: Decimal
@@ -35,27 +35,27 @@ class Quote:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """An open position. Quantities are signed: below zero is short. No open order reserves the *available* part."""
+    """An open position. Quantities are signed: below zero is short. The *available* part is held by no open order."""
 
     symbol: str
     quantity: Decimal
     available: Decimal
-    #: None: the broker does not report it. Exits can close the position all the same.
+    #: None if the broker does not report it. An exit can close the position all the same.
     average_entry_price: Decimal | None
     current_price: Decimal | None
-    #: The position's value and cost as the broker states them, signed, in the account's currency. A contract's value is
-    #: a multiple of its price, and a pair may be priced in a coin. None: a broker that states neither.
+    #: The position's value and cost as the broker states them, signed, in the account's currency. They can differ from
+    #: quantity times price, as for a contract on many units or a pair that is priced in a coin. None if not stated.
     market_value: Decimal | None = None
     cost_basis: Decimal | None = None
 
     @property
     def price(self) -> Decimal | None:
-        """Return the market price; the entry price when that is unknown; None when both are."""
+        """Return the market price; if it is unknown, the entry price; None if both are unknown."""
         return self.current_price or self.average_entry_price
 
     @property
     def unrealised(self) -> Decimal | None:
-        """Return the profit of closing it at the current price (below zero: a loss); None without both prices."""
+        """Return the profit of closing at the current price (a loss is below zero); None if either price is unknown."""
         if self.current_price is None or self.average_entry_price is None:
             return None
         if self.market_value is not None and self.cost_basis is not None:
@@ -76,9 +76,10 @@ class Asset:
     min_order_size: Decimal | None = None
     min_trade_increment: Decimal | None = None
     price_increment: Decimal | None = None
-    #: Whether fractions of a share are taken before the open and after the close.
+    #: Whether the broker accepts fractions of a share before the open and after the close.
     fractional_extended: bool = False
-    #: The broker says that it takes no fraction, also of an exit. Without its word the broker decides.
+    #: Whether the broker reports that it accepts no fractions, not even of an exit. False also if it reports nothing:
+    #: then a fraction is sent, and the broker decides.
     whole_only: bool = False
 
 
@@ -108,14 +109,14 @@ class Transfer:
 
     #: The broker's id. A transfer that is listed again has the same id.
     transfer_id: str
-    #: When the broker booked it, in UTC. If the broker reports only a day, this is its midnight in New York.
+    #: When the broker booked it, in UTC. If the broker reports only a day, this is midnight of that day in New York.
     at: datetime
     amount: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockReading:
-    """A reading of the broker's clock, and the time of PostgreSQL's clock when it was taken."""
+    """A reading of the broker's clock, and the time at which it was taken, by PostgreSQL's clock."""
 
     clock: Clock
     read_at: datetime

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# Doubling more often than this changes nothing, and must not overflow.
+# More doublings than this change nothing, since *longest_s* is reached, and could overflow.
 _MOST_DOUBLINGS = 62
 
 
@@ -14,7 +14,7 @@ class Backoff:
     longest_s: float
 
     def after(self, failures: int) -> float:
-        """Return the pause in seconds after this many failures in a row; 0 after none."""
+        """Return the pause in seconds after this many failures in a row; 0 if there was none."""
         if failures <= 0:
             return 0.0
         return min(self.first_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest_s)

@@ -1,7 +1,8 @@
 """Named crash points: places where a test kills the process to show that nothing is lost.
 
-`TRADEWIRE_CRASH_AT=worker.after_send` arms one point: the process kills itself with SIGKILL when it reaches it. With
-`TRADEWIRE_CRASH_AFTER=n` it passes the point n times before that. Without an armed point, `reached` does nothing.
+`TRADEWIRE_CRASH_AT=worker.after_send` arms one point: the process kills itself with SIGKILL when it reaches that
+point. With `TRADEWIRE_CRASH_AFTER=n` the process passes the point n times before that. Without an armed point,
+`reached` does nothing.
 """
 
 import os
@@ -43,7 +44,7 @@ def _armed() -> Callable[[str], None]:
         if name == point:
             passes -= 1
             if passes < 0:
-                # SIGKILL, so that neither a handler nor a `finally` puts anything in order.
+                # SIGKILL, so that neither a handler nor a `finally` cleans anything up.
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return reached_armed

@@ -4,7 +4,7 @@ TradewireError
 ├── ConfigInvalid            a person corrects the configuration
 ├── InvalidSignal            the sender corrects the signal
 │   └── SourceIdConflict     the sender used one source_id for two different signals
-├── Unavailable              it passes: wait and try again
+├── Unavailable              something is away: wait and try again
 │   ├── RecordUnavailable    PostgreSQL is away
 │   │   ├── RecordFull       its disk is full: a person makes room
 │   │   ├── MissingRights    the role may not use a table: a person grants it the right
@@ -14,7 +14,7 @@ TradewireError
 │   ├── SourceUnavailable    a source of signals cannot be reached or read
 │   └── BrokerUnavailable    the broker is away or slow
 │       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
-│           └── BudgetUsedUp tradewire does not send the request, so that the broker need not refuse it
+│           └── BudgetUsedUp tradewire itself holds the request back: the account waits
 ├── BrokerRefusesAccount     a person corrects the keys or the account
 ├── BrokerUnreadable         the broker's answer makes no sense
 └── NotPossible              the record does not allow the command
@@ -33,7 +33,7 @@ class TradewireError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One fault of a configuration: *key* names the place, and *message* the expected value."""
+    """One fault of a configuration: *key* names the place, and *message* what is wrong there."""
 
     key: str
     message: str
@@ -88,7 +88,7 @@ class SourceUnavailable(Unavailable):
 class BrokerFault(TradewireError):
     """The broker's answer is not the one that was asked for."""
 
-    #: The broker's own id of the request, which its support asks for; None when no answer came, or without an id.
+    #: The broker's own id of the request, which its support asks for; None if no answer came, or one without an id.
     request_id: str | None = None
 
 

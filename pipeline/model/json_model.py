@@ -25,10 +25,10 @@ Number = Annotated[
 
 
 class JsonModel(BaseModel):
-    """A JSON object with its keys in the order of the fields. It can be read from any value with these attributes."""
+    """A JSON object with its keys in the order of the fields. It can be made from any object with these attributes."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object as `json.dumps` takes it. A key with a default is left out when it was not given."""
+        """Return the object for `json.dumps`. A key that has its default because no value was given is left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -1,4 +1,4 @@
-"""The reasons that limits give, which are part of the catalogue."""
+"""The part of the catalogue of reasons that is about limits."""
 
 from collections.abc import Mapping
 

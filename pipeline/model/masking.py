@@ -7,7 +7,7 @@ from typing import Any
 
 _MASKED_NAMES = r"secret|token|passw|api.?key|authorization"
 _SECRET_KEY = re.compile(_MASKED_NAMES, re.IGNORECASE)
-# The same in text that is not JSON: a key with such a name, and the whole of its value.
+# The same for text that is not JSON: a key with such a name, and its whole value.
 _SECRET_PAIR = re.compile(
     rf"""((?:{_MASKED_NAMES})[^\s"':=]{{0,40}}["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^,}}\n]+)""", re.IGNORECASE
 )

@@ -22,7 +22,7 @@ def client_order_id(execution_id: UUID, generation: int) -> str:
 
 
 def is_our_order(client_order_id: str) -> bool:
-    """Return whether tradewire has sent the order, by this installation or another one."""
+    """Return whether the order is from tradewire: from this installation or another one."""
     return client_order_id.startswith(_OUR_PREFIX)
 
 
@@ -34,7 +34,7 @@ class OrderSide(StrEnum):
 
 
 def position_intent(symbol: str, side: OrderSide, *, closes: bool) -> str | None:
-    """Return the intent to send with an order; None for crypto, for which the broker documents none."""
+    """Return the position intent to send with an order; None for crypto, for which the broker documents none."""
     if asset_class(symbol) is AssetClass.CRYPTO:
         return None
     return f"{side.value}_to_{'close' if closes else 'open'}"
@@ -51,7 +51,7 @@ class OrderStatus(StrEnum):
     CANCELED = "canceled"
     EXPIRED = "expired"
     REJECTED = "rejected"
-    #: Another order has replaced it; this one does not change any more.
+    #: Another order has replaced this one, which does not change any more.
     REPLACED = "replaced"
     #: A status that tradewire does not know. It counts as working; `BrokerOrder.raw_status` keeps the broker's word.
     UNRECOGNISED = "unrecognised"
@@ -66,22 +66,22 @@ class OrderRequest:
     symbol: str
     side: OrderSide
     quantity: Decimal
-    #: `limit` or `market`; the stop orders are only those of others that are placed again.
+    #: `limit` or `market`; a type of `StopTerms` only for another's canceled stop that is placed again.
     type: str
     #: `day` or `gtc`.
     time_in_force: str
     limit_price: Decimal | None = None
-    #: These three only for orders that trigger at a price (see `StopTerms`).
+    #: This and the next two are only for orders that trigger at a price (see `StopTerms`).
     stop_price: Decimal | None = None
     trail_price: Decimal | None = None
     trail_percent: Decimal | None = None
-    #: Whether it may also trade before the open and after the close; only for limit orders in shares.
+    #: Whether the order may also trade before the open and after the close. Only limit orders in shares may.
     extended_hours: bool = False
     #: Such as `sell_to_close`: the broker refuses an order that would do something else to the position.
     position_intent: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the order as the record keeps it: strings and flags, without keys for values that are not set."""
+        """Return the order as the record stores it: strings and flags, without keys for values that are not set."""
         body: dict[str, Any] = {
             "client_order_id": self.client_order_id,
             "symbol": self.symbol,
@@ -136,7 +136,7 @@ class BrokerOrder:
     client_order_id: str
     symbol: str
     side: OrderSide
-    #: None for an order of an amount of money.
+    #: None if the order is for an amount of money instead.
     quantity: Decimal | None
     filled_quantity: Decimal
     filled_average_price: Decimal | None
@@ -146,11 +146,11 @@ class BrokerOrder:
     created_at: datetime | None
     #: The broker's id of the order that has replaced this one.
     replaced_by: str | None = None
-    #: The quantity of its newest replacement, with what was filled before; None: it was not replaced.
+    #: The quantity of the newest replacement plus what was filled before it; None if the order was not replaced.
     replacement_quantity: Decimal | None = None
-    #: None: it does not wait for a price at which it triggers.
+    #: None if the order does not trigger at a price.
     stop: StopTerms | None = None
-    #: Its type, class and prices in the broker's words, for decisions and messages; without those that are not set.
+    #: The order's type, class and prices in the broker's words, as far as they are set, for decisions and messages.
     terms: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """Log once that something this process needs is away, and once that it is back.
 
-Several threads, connections and units of work meet the same outage. They share one `Outage`, so that a process writes
-only two log lines about it.
+Several threads and connections of a process notice the same outage. They share one `Outage`, so that the process
+writes only two log lines about it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ class Need(StrEnum):
     BROKER = "broker"
 
 
-# A connection that was cut or one lost request is not an outage: the next try succeeds.
+# An outage is logged when the failures have lasted for `_BLIP_S` seconds and are more than `_BLIPS`. A cut connection
+# or a single lost request is not an outage: the next try succeeds.
 _BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
 _BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 4}
-# Failures that come and go are one outage: within 10 s of its end, only failures that last for 3 s begin a new one.
+# Within 10 s after an outage, a new one is logged only when failures last for 3 s: failures that come and go are one.
 _SOON_S, _LASTS_S = 10.0, 3.0
 
 _outages: dict[tuple[Need, str], Outage] = {}
@@ -34,7 +35,7 @@ _lock = threading.Lock()
 
 
 class Outage:
-    """Records whether one server is away, by this process's requests to it. Safe to use from any thread."""
+    """Records whether one server is away, judged by this process's requests to it. Safe to use from any thread."""
 
     def __init__(self, need: Need, **facts: str) -> None:
         self._need = need
@@ -47,7 +48,7 @@ class Outage:
 
     @property
     def failing(self) -> bool:
-        """Return whether the last try failed, also before that is logged as an outage."""
+        """Return whether the last try failed, even if that is not logged as an outage yet."""
         return self._since is not None
 
     def record_failure(self, error: object) -> None:
@@ -82,7 +83,7 @@ def outage_of(need: Need, address: str, **facts: str) -> Outage:
         return _outages.setdefault((need, address), Outage(need, **facts))
 
 
-# Event names are written out in full, so that a search and the page of events find them.
+# Event names are written out in full, so that a search finds them, and the tool that writes events.md.
 def _log_away(need: Need, facts: dict[str, str]) -> None:
     match need:
         case Need.RECORD:

@@ -1,4 +1,4 @@
-"""Define reasons: why an execution is in its state, as a code and its figures. `reason_catalogue` explains them."""
+"""Define reasons: a code with figures, for the state of an execution. `reason_catalogue` explains the codes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -105,7 +105,7 @@ class Code(StrEnum):
     ORDER_VANISHED = "order_vanished"
     ACCOUNT_CHANGED = "account_changed"
     INTERNAL_ERROR = "internal_error"
-    # A late order: the broker has one for an execution that had ended here.
+    # A late order: the broker has an order of an execution that had already ended here.
     LATE_ORDER = "late_order"
     # A person decided.
     REQUEUED = "requeued"
@@ -124,12 +124,12 @@ class Reason:
         return sentence(self.code, self.facts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the facts as JSON can hold them: decimals and times are strings without loss."""
+        """Return the facts as values of JSON: decimals and times become strings, without loss."""
         return {name: _plain(value) for name, value in self.facts.items()}
 
 
 def with_request_id(reason: Reason, request_id: str | None) -> Reason:
-    """Return *reason* with the broker's own id of the request that led to it, where there is one."""
+    """Return *reason* with the broker's own id of the request that led to it, if there is one."""
     return replace(reason, facts={**reason.facts, "request_id": request_id}) if request_id else reason
 
 

@@ -23,7 +23,7 @@ from pydantic import (
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.symbols import AssetClass, asset_class, canonical
 
-# A larger price is in a wrong unit. Senders that compute with floats send up to 17 decimals.
+# A larger number must be in a wrong unit. Senders that compute with floats send up to 17 decimals.
 _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
@@ -51,10 +51,10 @@ class Intent(StrEnum):
 
 
 def _exact(value: Any) -> Any:
-    """Keep the decimals that were written: a float is read in its shortest form, a bool is refused."""
+    """Keep the decimals as they were written: a float becomes its shortest text. A bool is refused."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")  # noqa: TRY004 -- what pydantic reports
-    # Decimal itself also reads 1_000, and the digits of other alphabets.
+    # Decimal itself also accepts 1_000, and the digits of other alphabets.
     if isinstance(value, str) and (not value.isascii() or "_" in value):
         raise ValueError("must be a number in the digits 0 to 9")
     return repr(value) if isinstance(value, float) else value
@@ -64,7 +64,7 @@ def _bounded(value: Decimal) -> Decimal:
     exponent = value.as_tuple().exponent
     if value > _LARGEST or (isinstance(exponent, int) and -exponent > _MOST_DECIMALS):
         raise ValueError(f"must be at most {_LARGEST:f} with at most {_MOST_DECIMALS} decimals")
-    # A zero may have any exponent, and the column cannot store a very small one.
+    # A zero may have any exponent, but the database's column cannot store a very small exponent.
     return value or Decimal(0)
 
 
@@ -162,7 +162,7 @@ class Signal(BaseModel):
             raise ValueError("price is that of an entry: an exit without entry_price is a market order")
 
     def _action_agrees(self) -> None:
-        """Refuse what contradicts FLAT and REVERSE: the one closes all, the other does not know its side yet."""
+        """Refuse fields that contradict FLAT, which closes everything, or REVERSE, whose side is not known yet."""
         if self.action is Action.FLAT:
             extra = [name for name in _SIZES if getattr(self, name) is not None]
             if self.intent is not Intent.CLOSE or extra:
@@ -198,9 +198,9 @@ class Signal(BaseModel):
         return asset_class(self.symbol)
 
     def content_hash(self) -> str:
-        """Return a hash of the content, by which two signals with one source_id are compared.
+        """Return a hash of the content. It shows whether two signals with the same source_id are equal.
 
-        Times are left out: a sender that repeats a signal writes a new time on it.
+        Times are left out, because a sender that repeats a signal gives it a new time.
         """
         content = self.model_dump(mode="json", exclude={"source", "source_id", "generated_at", "expires_at"})
         # These keys were added later; signals without them must keep their hash.
@@ -212,7 +212,7 @@ class Signal(BaseModel):
 
 
 def read_signal(raw: Mapping[str, Any]) -> Signal:
-    """Return the signal that a sender wrote. The record refuses a time in the future, by its own clock.
+    """Return the signal that a sender wrote. A time in the future is refused only later, by the record's clock.
 
     Raises:
         InvalidSignal: *raw* is not a signal; the message names every fault.
@@ -230,7 +230,7 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         return f"{key} is missing"
-    # `price` is a key only for the word market; a number belongs under `entry_price`.
+    # `price` takes only the word market; a number belongs under `entry_price`.
     if fault["type"] == "extra_forbidden" or (key == "price" and fault["type"] == "literal_error"):
         return f"{key} is not a key of a signal"
     message = fault["msg"].removeprefix("Value error, ")

@@ -13,7 +13,7 @@ class State(StrEnum):
 
     #: It is recorded and waits for a worker of its executor.
     QUEUED = "queued"
-    #: It waits on purpose until `due_at`: the broker is away, a person paused the account, the market is closed.
+    #: It waits on purpose until `due_at`, for example because the broker is away or the market is closed.
     HELD = "held"
     #: A worker has claimed it and holds its lease.
     SUBMITTING = "submitting"
@@ -43,7 +43,7 @@ _BROKER = frozenset(
     {State.ACCEPTED, State.PARTIALLY_FILLED, State.FILLED, State.CANCELED, State.EXPIRED, State.REJECTED}
 )
 
-#: States in which nothing is decided yet. They block later executions of the same executor and symbol.
+#: States of an execution that is not decided yet. It blocks later executions of the same executor and symbol.
 UNDECIDED = frozenset({State.QUEUED, State.HELD, State.SUBMITTING, State.UNKNOWN})
 
 #: States in which the broker holds a working order.
@@ -57,12 +57,12 @@ MOVES = MappingProxyType(
     {
         State.QUEUED: frozenset({State.SUBMITTING, State.SKIPPED}),
         State.HELD: frozenset({State.SUBMITTING, State.SKIPPED}),
-        # An order may fill before its answer is read, so each state of the broker may come first.
+        # An order may fill or end before the worker has read the answer, so any of the broker's states may follow.
         State.SUBMITTING: _BROKER | {State.UNKNOWN, State.HELD, State.SKIPPED, State.QUEUED, State.DEAD},
         State.UNKNOWN: _BROKER | {State.HELD, State.SKIPPED, State.DEAD},
         State.ACCEPTED: (_BROKER | {State.DEAD}) - {State.ACCEPTED},
         State.PARTIALLY_FILLED: frozenset({State.FILLED, State.CANCELED, State.EXPIRED, State.DEAD}),
-        # Brokers do report a fill after a cancel; the state follows the broker.
+        # Brokers sometimes report a fill after a cancel; the state follows the broker's report.
         State.FILLED: frozenset(),
         State.CANCELED: frozenset({State.PARTIALLY_FILLED, State.FILLED}),
         State.EXPIRED: frozenset({State.PARTIALLY_FILLED, State.FILLED}),

@@ -16,7 +16,7 @@ class SwitchKind(StrEnum):
     PAUSED = "paused"
     #: Entries are skipped, and working entries are canceled; exits are sent.
     REDUCING = "reducing"
-    #: As reducing, until a person or the rule `limits.next_day` lifts it.
+    #: As reducing, but it stays until a person or the rule `limits.next_day` lifts it.
     HALTED = "halted"
 
 
@@ -33,13 +33,13 @@ _ANY_CAUSE = {SwitchKind.PAUSED: Code.PAUSED, SwitchKind.REDUCING: Code.REDUCING
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """One reason for which an account is stopped. Several may hold at once."""
+    """One cause that stops an account. Several may be on at once."""
 
     kind: SwitchKind
     #: person, daily_loss, drawdown or unreadable.
     cause: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-    #: Whether positions are closed, again and again until the account is flat.
+    #: Whether positions are closed too; that is repeated until the account is flat.
     flatten: bool = False
     set_by: str
     why: str | None = None

@@ -1,4 +1,4 @@
-"""The one grammar of symbols: `AAPL`, `BRK.B`, `BTC/USD`. Each symbol becomes canonical where it enters."""
+"""The one grammar of symbols: `AAPL`, `BRK.B`, `BTC/USD`. A symbol is made canonical where it enters tradewire."""
 
 import re
 from contextlib import suppress
@@ -7,9 +7,9 @@ from enum import StrEnum
 #: The canonical forms, as messages name them.
 FORMS = "AAPL, BRK.B or BTC/USD"
 
-# The currencies that crypto is quoted in; the longest first, so that ETHUSDT is not read as ETHU/SDT.
+# The currencies that crypto is quoted in.
 _QUOTES = ("USDT", "USDC", "USD", "BTC")
-# A class of shares has at most two letters, and the currency of a pair at least three: BRK/B is no pair.
+# A class of shares has at most two letters, and the currency of a pair at least three, so BRK/B is a share.
 _STOCK = re.compile(r"^([A-Z]{1,5})(?:[./-]([A-Z]{1,2}))?$")
 _PAIR = re.compile(rf"^([A-Z0-9]{{2,10}})[/-]({'|'.join(_QUOTES)})$")
 # A pair without a slash is longer than any stock symbol (five letters), so no text can be both.
@@ -30,7 +30,7 @@ def canonical(text: str) -> str:
     Raises:
         ValueError: *text* is not a symbol that tradewire understands.
     """
-    # Some letters of other alphabets become A to Z in upper case; they would name another symbol.
+    # Some non-ASCII letters become A to Z in upper case. The text would then name another symbol.
     symbol = text.strip().upper() if text.isascii() else ""
     if match := _PAIR.match(symbol):
         return f"{match[1]}/{match[2]}"
@@ -51,7 +51,7 @@ def canonical_where_known(text: str) -> str:
 def of_broker(symbol: str, broker_class: str | None) -> str:
     """Return the canonical form of a symbol that a broker reports: `BTCUSD` of class crypto is `BTC/USD`.
 
-    A broker lists more than tradewire trades; a symbol of another form is returned as it is.
+    A broker also lists what tradewire does not trade. A symbol in no form of tradewire's is returned unchanged.
     """
     if "/" in symbol:
         return symbol
@@ -59,7 +59,7 @@ def of_broker(symbol: str, broker_class: str | None) -> str:
         return canonical_where_known(symbol)
     if broker_class != AssetClass.CRYPTO:
         return symbol
-    # The class is known, so that also short pairs and pairs in BTC can be split.
+    # With the class known, short pairs and pairs in BTC can be split too.
     for quote in _QUOTES:
         if symbol.endswith(quote) and symbol != quote:
             return f"{symbol.removesuffix(quote)}/{quote}"

@@ -5,10 +5,10 @@ from typing import Any
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return *text* on one line, with `\x1b` and the like in place of each character that does not print.
+    r"""Return *text* on one line, with an escape such as `\x1b` in place of each unprintable character.
 
-    These are control characters, which a terminal obeys, marks that turn the direction of writing, and line ends. With
-    *lines*, line ends and tabs stay.
+    Unprintable are control characters, which a terminal obeys, marks that change the direction of writing, and line
+    ends. With *lines*, line ends and tabs stay.
     """
     if text.isprintable():
         return text
@@ -16,7 +16,7 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """Return *value* as JSON that holds no character that does not print, besides the line ends of an indentation."""
+    """Return *value* as JSON, with each unprintable character escaped. The line ends of an indentation stay."""
     text = json.dumps(value, ensure_ascii=False, **options)
     if text.isprintable():
         return text
@@ -24,5 +24,5 @@ def json_text(value: Any, **options: Any) -> str:
 
 
 def _escaped(mark: str) -> str:
-    # Other spaces than the usual one, such as the narrow ones between digits, do no harm as spaces.
+    # Spaces of other kinds, such as the narrow one between digits, can safely become ordinary spaces.
     return " " if mark.isspace() and mark >= "\xa0" and mark not in "\u2028\u2029" else repr(mark)[1:-1]

@@ -8,7 +8,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment_of(text: str) -> datetime:
-    """Return the time that *text* names, in UTC. It is RFC 3339, or a span before now like 90s, 15m, 2h or 3d.
+    """Return the time that *text* names, in UTC. *text* is RFC 3339, or a span before now like 90s, 15m, 2h or 3d.
 
     Raises:
         ValueError: *text* is neither; the message names both forms.
