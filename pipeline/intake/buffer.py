@@ -1,8 +1,8 @@
 """Keep the signals of the sources, in order and in memory, until they are recorded.
 
-The buffer holds only what PostgreSQL could not take yet. Nothing expires here: how old an entry may be depends on the
-market's hours and the executor, and PostgreSQL's clock decides it. A producer that is killed loses what is here; a
-source that reads lasting data (a file, the exchange's current bar) returns it again.
+The buffer holds only the signals that PostgreSQL could not take yet. They do not expire here: the longest age of an
+entry depends on the market's hours and the executor, and PostgreSQL's clock measures it. When the producer is killed,
+its buffer is lost; a source that reads lasting data (a file, the exchange's current bar) returns those signals again.
 """
 
 import threading
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """Why an input is recorded as a refusal and not as a signal."""
+    """The reason why an input is recorded as a refusal and not as a signal."""
 
     code: str
     message: str
@@ -31,9 +31,9 @@ class BufferedInput:
     """One input that is not recorded yet."""
 
     raw: Mapping[str, Any]
-    #: By a clock that only measures durations: this machine's time of day may be wrong.
+    #: By a monotonic clock, since this machine's time of day may be wrong.
     received_at: float
-    #: Set when it is to be recorded as a refusal.
+    #: Set when the input is to be recorded as a refusal.
     refusal: Refusal | None = None
 
 
@@ -52,7 +52,7 @@ class SignalBuffer:
     def put(self, items: Iterable[Item], *, source: str, now: float, stop: threading.Event) -> None:
         """Append *items* of *source*; while the buffer is full, wait until there is room or *stop* is set.
 
-        The source is not polled while it waits here. Nothing is ever dropped.
+        During this wait the source is not polled. No item is ever dropped.
         """
         with self._changed:
             for item in items:
@@ -62,7 +62,7 @@ class SignalBuffer:
                 self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until the buffer has an input; return whether it came within *timeout_s*."""
+        """Wait for at most *timeout_s* until the buffer has an input; return whether it has one."""
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._queue), timeout_s)
 
@@ -72,7 +72,7 @@ class SignalBuffer:
             return self._queue[0] if self._queue else None
 
     def settle(self, waiting: BufferedInput) -> None:
-        """Remove *waiting*, which was the head."""
+        """Remove *waiting* if it is still the head."""
         with self._changed:
             if self._is_head(waiting):
                 self._queue.popleft()
@@ -80,7 +80,7 @@ class SignalBuffer:
             self._changed.notify_all()
 
     def refuse(self, waiting: BufferedInput, refusal: Refusal) -> None:
-        """Mark *waiting*, which was the head, to be recorded as a refusal."""
+        """Mark *waiting*, if it is still the head, to be recorded as a refusal."""
         with self._changed:
             if self._is_head(waiting):
                 self._queue[0] = replace(waiting, refusal=refusal)
@@ -93,13 +93,13 @@ class SignalBuffer:
     def _is_head(self, waiting: BufferedInput) -> bool:
         return bool(self._queue) and self._queue[0] is waiting
 
-    # At a stop the buffer may grow beyond its limit, because a source that waits here could not end.
+    # Once *stop* is set, the buffer may grow beyond its limit: a source that waited for room could not end.
     def _make_room(self, stop: threading.Event) -> None:
         if not self._full_logged:
             self._full_logged = True
             log.error("spool.filled", limit=self._limit)
         while len(self._queue) >= self._limit and not stop.is_set():
-            # A stop does not notify the condition, so it is checked between short waits.
+            # Setting *stop* does not notify the condition, so it is checked between short waits.
             self._changed.wait(0.2)
 
 

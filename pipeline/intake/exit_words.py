@@ -1,4 +1,4 @@
-"""Recognise input that reads as an exit, so that its refusal is reported at once: a position stays open."""
+"""Recognise input that reads as an exit: if it is refused, a position stays open, and an alert reports that at once."""
 
 import json
 import re
@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.intake.sources.protocol import UNREADABLE_TEXT
 
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*+\}\}")
-# In text, `close:` and `close=` are the price of a bar. `sell` may open a short position, but it mostly closes one.
+# A word before `:` or `=` does not count: `close:` and `close=` give the price of a bar. `sell` counts, although it may
+# open a short position.
 _WORD = re.compile(
     r"(?:\b|_)(?:closed?|closing|exit|exits|flat|flatten|reverse|flip|cover|sell|stc|liquidate|liquidation|unwind|trim"
     r"|reduce(?!_?only)|stopped|scale[\s_-]?out|take[\s_-]?profit(?!\s*\$?\d)"
@@ -22,10 +23,10 @@ _KEYS = (
     r"(?:close|exit)_?(?:percent|pct|percentage|position|all|long|short)|(?:is_?)?(?:exit|flatten)"
     r"|(?:reduce|close)_?only|percent_?of_?position"
 )
-# A value such as `false`, `none` or nothing after one of these keys means that it is no exit.
+# A key of `_KEYS` does not count if its value is missing, empty, or a word such as `false` or `none`.
 _NO = r"\s|[\"',;}]|$|\[\s*\]|\{\s*\}|(?:false|no|off|none|null|0(?:\.0*)?)(?![\w.])"
 _KEY_IN_TEXT = re.compile(rf"\b(?:{_KEYS})[\"']?\s*[:=]\s*[\"']?(?!{_NO})", re.IGNORECASE)
-# A purchase closes a position if the sender is short before or after it.
+# A purchase may close a position if the message reports a short position, before or after it.
 _BUYS = re.compile(r"[:=]\s*[\"']?buy\b", re.IGNORECASE)
 _SHORT = re.compile(r"(?:position|sentiment)(?:_?side)?[\"']?\s*[:=]\s*[\"']?(?:short|bearish)\b", re.IGNORECASE)
 _DEEPEST = 16
@@ -34,7 +35,7 @@ _DEEPEST = 16
 def reads_as_exit(raw: Any) -> bool:
     """Return whether *raw*, a body or a signal as it was sent, may be an exit."""
     if isinstance(raw, Mapping) and isinstance(raw.get(UNREADABLE_TEXT), str):
-        # The name of a file, beside it, may be any word.
+        # Only this text is searched: the name of the file beside it may contain any word.
         raw = raw[UNREADABLE_TEXT]
     written = raw if isinstance(raw, str) else ""
     with suppress(ValueError, TypeError, RecursionError):
@@ -48,7 +49,7 @@ def reads_as_exit(raw: Any) -> bool:
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """Yield the texts of a value."""
+    """Yield the strings in a value, without the keys of its objects."""
     if isinstance(value, str):
         yield value
     elif depth < _DEEPEST and isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Record a signal and one execution for every configured executor, in one transaction; refuse what is no signal."""
+"""Record a signal with one execution per configured executor in one transaction; refuse input that is not a signal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: The keeper enqueues an execution that the process which recorded it has not enqueued within this time.
+#: The process that records an execution has this long to enqueue it; afterwards the keeper does.
 ENQUEUE_GRACE = timedelta(seconds=1)
 
 
@@ -39,14 +39,14 @@ class Recorded:
     """A signal that is in the record, with its executions."""
 
     signal_id: UUID
-    #: Whether it had been recorded before; nothing was changed then.
+    #: True if the signal had been recorded before; then nothing was changed.
     duplicate: bool
     executions: tuple[ExecutionRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Why and for how long an order of our own is held before its first try."""
+    """The reason why one of our own orders is held before its first try, and for how long."""
 
     reason: Reason
     due_in: timedelta
@@ -59,7 +59,7 @@ class _FirstRecord:
 
 
 class Intake:
-    """Records signals, each with one execution per executor. All signals come in here."""
+    """Records signals, each with one execution per executor. Every signal is recorded through this class."""
 
     def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
         self._record = record
@@ -72,12 +72,12 @@ class Intake:
     ) -> Recorded:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
-        *waited* is how long ago it was received, which counts in its age unless it says when it was generated.
-        *by_person* follows from the way in which it came, since any sender may write any source.
+        *waited* is the time since the signal was received. It counts towards the age, unless `generated_at` is given.
+        *by_person* is decided by the route of the signal and not by its source, since a sender may write any source.
 
         Raises:
-            InvalidSignal: it is not a signal; it was recorded as a refusal.
-            SourceIdConflict: its source_id was used for another signal; it was recorded as a refusal.
+            InvalidSignal: *raw* is not a signal; it was recorded as a refusal.
+            SourceIdConflict: its source_id was used for another signal; *raw* was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         signal_id = uuid4()
@@ -94,9 +94,10 @@ class Intake:
         return _logged(recorded, signal)
 
     def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
-        """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that it names.
+        """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that *raw* names.
 
-        Its source_id is derived from its cause, so no second keeper records it again. With *wait* it is held at first.
+        A second keeper that records the same order again, under the same source_id, changes nothing. If *wait* is
+        given, the executions are held at first.
 
         Raises:
             InvalidSignal, SourceIdConflict: a fault of the caller.
@@ -109,7 +110,7 @@ class Intake:
         return _logged(recorded, signal)
 
     def refuse(self, raw: Any, *, source: str, code: str, message: str) -> None:
-        """Record input that is no signal, masked and shortened, with the reason.
+        """Record input that is not a signal, masked and shortened, with the reason.
 
         Raises:
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
@@ -133,7 +134,7 @@ class Intake:
             message = f"executors: {', '.join(unknown)} not configured; there is {', '.join(self._executors)}"
             raise InvalidSignal("unknown_executor", message)
 
-    # When the unit runs again after a lost COMMIT, it finds its own signal_id and reports no duplicate.
+    # If the answer to COMMIT is lost, the unit runs again. It then finds its own signal_id and reports no duplicate.
     def _record_in_unit(
         self, connection: Connection[DictRow], signal_id: UUID, signal: Signal, *, wait: Wait | None = None,
         arrival: dict[str, Any] | None = None,
@@ -151,7 +152,8 @@ class Intake:
         reached("intake.before_commit")
         return recorded
 
-    # A signal gets an execution at every executor, so that each has a reason. Our own orders name their executors.
+    # A signal gets an execution at every executor, so that each one that does not trade it has a reason. Our own orders
+    # get one only at the executors that they name.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
         if not is_own(signal.source):
             return self._executors.values()
@@ -186,7 +188,7 @@ class Intake:
         return self._hashes[executor.id]
 
 
-# A BUY may close a short position. The last reading shows whether there was one.
+# A BUY may close a short position. The last reading of the account shows whether there was one.
 def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: ExecutorSettings) -> bool:
     if signal.action is not Action.BUY or signal.intent is not Intent.AUTO:
         return False
@@ -197,7 +199,7 @@ def _covers_a_short(connection: Connection[DictRow], signal: Signal, executor: E
 def _first_record(connection: Connection[DictRow], signal: Signal, values: Mapping[str, Any]) -> Recorded:
     first = fetch_maybe(connection, _FirstRecord, sql("signals", "same"), values)
     if first is None:
-        # It was deleted between the two statements. The unit runs again, and inserts.
+        # The first record was deleted between the two statements. This error makes the unit run again, and insert.
         raise SerializationFailure("the signal's first record is gone")
     if first.content_hash != values["content_hash"]:
         message = f"source_id {signal.source_id} of {signal.source} was used for another signal, {first.signal_id}"
@@ -209,7 +211,7 @@ def _first_record(connection: Connection[DictRow], signal: Signal, values: Mappi
     )
 
 
-# The first reason decides; the sentences of the others are kept in `also`.
+# The first reason becomes that of the execution; the text of the others is kept in `also`.
 def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
     facts = reasons[0].to_json() if reasons else {}
     if len(reasons) > 1:

@@ -18,17 +18,18 @@ from pipeline.model.errors import InvalidSignal, QueueUnavailable, RecordUnavail
 
 log = structlog.get_logger(__name__)
 
-#: Records a raw signal, which has waited here for the given time, and has it executed. After `RecordUnavailable` it is
-#: called again; any other error is final for that signal.
+#: Records a raw signal and enqueues its executions; the second argument is the time since the signal was received.
+#: After `RecordUnavailable` it is called again; any other error is final for that signal.
 Deliver = Callable[[Mapping[str, Any], timedelta], None]
-#: Records input that is no signal: raw, code, message. After `RecordUnavailable` it is called again.
+#: Records input that is not a signal: raw, code, message. After `RecordUnavailable` it is called again.
 Refuse = Callable[[Mapping[str, Any], str, str], None]
 
-#: The most signals that wait in memory: more than a day of the replay.
+#: At most this many signals wait in memory: more than the replay sends in a day.
 LIMIT = 100_000
 
 _BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
-#: At a stop: seconds for polls in progress to return, and then for their signals to be recorded.
+#: After a stop, polls in progress have the first number of seconds to return, and their signals then have the second
+#: number of seconds to be recorded.
 _JOIN_S, _LAST_TRIES_S = 1.0, 2.0
 _IDLE_S = 0.5
 
@@ -47,7 +48,7 @@ class Producer:
     """A daemon: one thread per source, and the caller's thread, which records their signals.
 
     When it is killed, it loses at most the signals that PostgreSQL could not record yet. A signal whose commit was not
-    confirmed comes again with the same `source_id`, which changes nothing.
+    confirmed is delivered again with the same `source_id`, which does not record it twice.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class Producer:
         self._tries = 0
 
     def run(self, stop: threading.Event) -> int:
-        """Record signals until *stop*; return the number of signals that could not be recorded.
+        """Record signals until *stop* is set; return the number of signals that could not be recorded.
 
-        It returns at most about 3 s after *stop*, unless *deliver* itself takes longer.
+        It returns at most about 3 s later, unless *deliver* itself takes longer.
         """
         self._stop = stop
         for feed in self._feeds:
@@ -84,7 +85,7 @@ class Producer:
         return self._finish()
 
     def run_once(self) -> int:
-        """Poll every source once and record what waits; return the number of inputs that are settled."""
+        """Poll every source once and record the waiting inputs; return the number of inputs that are settled."""
         for feed in self._feeds:
             feed.run_once(self._stop)
         return self._settle_waiting(lambda: False)
@@ -167,7 +168,7 @@ class Producer:
         return _BACKOFF.after(self._tries) * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
     def _finish(self) -> int:
-        """Wait for polls in progress, record what is left for 2 s, and log the signals that remain."""
+        """Wait for polls in progress, spend up to 2 s on recording the waiting inputs, and log those that remain."""
         polls_end = time.monotonic() + _JOIN_S
         for feed in self._feeds:
             feed.join(max(0.0, polls_end - time.monotonic()))

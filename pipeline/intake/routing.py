@@ -8,7 +8,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
 
-#: The source whose signals are practice.
+#: The source of practice signals.
 PRACTICE = "replay"
 #: The sources of our own orders begin with this.
 OWN = "tradewire:"
@@ -27,7 +27,7 @@ class RoutedSignal(Protocol):
 
     @property
     def symbol(self) -> str:
-        """In canonical form."""
+        """The symbol in canonical form."""
 
     @property
     def asset_class(self) -> str:
@@ -35,15 +35,15 @@ class RoutedSignal(Protocol):
 
     @property
     def action(self) -> Action:
-        """Buy or sell."""
+        """The side, or what happens to the position whatever its side."""
 
     @property
     def intent(self) -> Intent:
-        """Open, close, or auto: decided by the position."""
+        """Open, close, or auto; with auto, the position decides."""
 
     @property
     def confidence(self) -> Decimal | None:
-        """Percent."""
+        """The confidence in percent."""
 
     @property
     def strategy(self) -> str | None:
@@ -55,11 +55,11 @@ class RoutedSignal(Protocol):
 
     @property
     def executors(self) -> Sequence[str] | None:
-        """The only executors that may trade it; None for all."""
+        """The only executors that may trade the signal; None for all."""
 
 
 def may_be_exit(signal: RoutedSignal, executor: ExecutorSettings) -> bool:
-    """Return whether this may be an exit. Only the broker's position shows it, so the worker decides."""
+    """Return whether *signal* may be an exit. Only the broker's position shows whether it is; the worker decides."""
     if signal.intent is not Intent.AUTO:
         return signal.intent is Intent.CLOSE
     return signal.action is not Action.BUY or executor.order.allow_short

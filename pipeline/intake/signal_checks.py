@@ -1,4 +1,4 @@
-"""Refuse a signal that its sender may not send, or whose time is not right."""
+"""Refuse a signal whose source name is reserved, or whose time lies in the future."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,8 @@ def refuse_reserved_source(signal: Signal) -> None:
 def refuse_future(signal: Signal, now: datetime) -> None:
     """Raise InvalidSignal when the signal says that it was generated later than *now*, the time of the record's clock.
 
-    Another clock that is behind would refuse good signals. Our own orders carry the time of an accepted signal.
+    A clock that is behind the record's would refuse good signals. Our own orders are not checked: they carry the time
+    of a signal that was accepted.
     """
     if signal.generated_at is None or is_own(signal.source) or signal.generated_at <= now + CLOCK_TOLERANCE:
         return

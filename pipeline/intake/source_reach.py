@@ -11,7 +11,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 
 def source_context(settings: Settings) -> SourceContext:
-    """Return what a source is opened with."""
+    """Return the settings with which a source is opened."""
     keys = executor_keys(settings, "alpaca")
     return SourceContext(
         exchange_url=settings.exchange_url,
@@ -22,8 +22,8 @@ def source_context(settings: Settings) -> SourceContext:
 
 
 def source_problems(settings: Settings, source: str) -> list[Problem]:
-    """Return why *source* cannot be opened, before any process needs it."""
-    # The practice source reads the exchange, which `up` starts before it.
+    """Open *source* as a test, before any process needs it, and return the problems."""
+    # The practice source is not tested: it reads the paper exchange, which `up` starts later.
     if source in ("none", PRACTICE):
         return []
     try:
@@ -36,7 +36,7 @@ def source_problems(settings: Settings, source: str) -> list[Problem]:
 def untraded_source_problems(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
     """Return a problem for each executor that takes no entry of *source*.
 
-    A source that does not describe its signals has no problems.
+    For a source that does not declare its symbols, strategies and actions, there are none.
     """
     produced = produced_by(source, SourceContext())
     problems = []

@@ -1,1 +1,1 @@
-"""Where signals come from."""
+"""The sources of signals."""

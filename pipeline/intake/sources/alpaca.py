@@ -25,11 +25,11 @@ SYMBOLS = ("AAPL", "IBM", "MSFT")
 _BAR = timedelta(minutes=1)
 #: An older bar gives no signal: the market is closed, or the symbol is not traded.
 _LONGEST_AGE = 3 * _BAR
-#: How far back to read, so that a window is full although a symbol has minutes without a trade.
+#: How far back to read: far enough to fill a window for a symbol that is not traded in every minute.
 _LOOK_BACK = timedelta(hours=2)
 #: Alpaca allows 200 requests a minute for one account; each poll is one request.
 _SHORTEST_PAUSE_S = 2.0
-#: The time limits for connecting, and between two parts of an answer.
+#: The time limits for connecting, and for the wait between two parts of an answer.
 _TIMEOUT_S = (3.0, 8.0)
 
 
@@ -73,12 +73,12 @@ class AlpacaSource:
             opinion = consensus(window)
             if opinion is not None:
                 source_id, ended_at = f"{symbol}-{begun_at.isoformat()}", begun_at + _BAR
-                # The end of the bar is a time of Alpaca's clock. A bar that has not ended ages from its receipt.
+                # The end of the bar is a time of Alpaca's clock. Until then, the signal's age counts from its receipt.
                 at = None if ended_at > now else ended_at
                 signals.append(
                     as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)
                 )
-        # Remembered only now: when a later symbol raises, no signal of this poll has been returned.
+        # Remembered only now: if one symbol raises, this poll returns no signal, and the next poll has to return all.
         self._given |= given
         return signals
 
@@ -141,7 +141,7 @@ def _client(keys: AlpacaKeys) -> StockHistoricalDataClient:
 
 
 def _read(symbol: str, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], datetime | None]:
-    """Return the last window of *rows* and the start of its last bar, None without a bar."""
+    """Return the last `WINDOW` bars of *rows*, and the start of the last one (None if there is no bar)."""
     try:
         window = [_bar(symbol, row) for row in rows[-WINDOW:]]
         begun_at = datetime.fromisoformat(rows[-1]["t"]).astimezone(UTC) if rows else None
@@ -151,7 +151,7 @@ def _read(symbol: str, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Bar], da
 
 
 def _bar(symbol: str, row: Mapping[str, Any]) -> Bar:
-    """Read a row. Its numbers became floats while it was decoded; their shortest form is what Alpaca sent."""
+    """Read a row. Its numbers were decoded as floats; `str` gives back the digits that Alpaca sent."""
     opened, high, low, close = prices = [Decimal(str(row[key])) for key in ("o", "h", "l", "c")]
     if not all(price.is_finite() for price in prices):
         raise ValueError("not a price")

@@ -1,7 +1,7 @@
 """Read the daily price bars that ship with the project, adjusted for splits.
 
-Prices are adjusted for splits only, not for dividends. `Adj Close / Close` changes with both, so a split is a day on
-which that factor rises by a quarter or more. The largest dividend in the file (MSFT, November 2004) changes it by 11 %,
+Prices are adjusted for splits only, not for dividends. Both change the factor `Adj Close / Close`, so a day on which it
+rises by a quarter or more counts as a split. The largest dividend in the file (MSFT, November 2004) changes it by 11 %,
 the smallest split by 100 %. Prices are rounded to cents, as a broker quotes them.
 """
 
@@ -97,7 +97,7 @@ def _row(line: dict[str, str]) -> _Row:
 
 
 def _splits(rows: list[_Row]) -> Iterable[int]:
-    """Return for each row how many shares one share of that day has become, by splits, until the last row."""
+    """Return for each row the number of shares that splits have made of one share of that day by the last row."""
     shares = [1] * len(rows)
     for index in range(len(rows) - 1, 0, -1):
         jump = rows[index].factor / rows[index - 1].factor

@@ -3,8 +3,8 @@
 This is a demonstration of a source of signals. It changes its opinion every few bars, so that there is something to
 see. It has not been shown to earn money, and it is not advice.
 
-Each indicator votes from -1 (down) to 1 (up). The votes are measured in the average true range, so that they do not
-depend on how volatile a symbol is:
+Each indicator votes from -1 (down) to 1 (up). A vote is relative to the symbol's own range (the average true range, or
+the channel), so that it does not depend on how volatile the symbol is:
 
 - *trend*: how far the close is from its 3-bar average;
 - *momentum*: how far the close has moved in one bar;
@@ -28,17 +28,17 @@ from pipeline.model.signals import Action
 STRATEGY = "consensus"
 #: The actions that an opinion may have.
 ACTIONS = (Action.BUY.value, Action.SELL.value)
-#: Bars of a window: ten true ranges need one more close before them.
+#: The bars of a window: ten for the true ranges, and the close of one more before them.
 WINDOW = 11
-#: Percent. With less confidence the votes cancel each other out.
+#: Percent. Below it, the votes largely cancel each other out.
 DECISIVE = Decimal(60)
-#: The farthest stop, as a part of the entry price: what the strictest shipped executor allows.
+#: The farthest stop that the strictest shipped executor allows, as a part of the entry price.
 WIDEST_STOP = Decimal("0.015")
 
 _AVERAGE_BARS = 3
 _CHANNEL_BARS = 3
 _NARROWEST_STOP = Decimal("0.005")
-#: A target this many times as far away as the stop.
+#: The target is this many times as far from the entry price as the stop.
 _REWARD = 2
 _TREND_WEIGHT, _MOMENTUM_WEIGHT, _BREAKOUT_WEIGHT = Decimal("0.3"), Decimal("0.4"), Decimal("0.3")
 #: The distances that make a full vote, in average true ranges.
@@ -105,7 +105,10 @@ def consensus(bars: Sequence[Bar]) -> Opinion | None:
 def as_signal(
     opinion: Opinion, *, source: str, source_id: str, symbol: str, generated_at: datetime | None = None
 ) -> dict[str, Any]:
-    """Return *opinion* as a raw signal, with money as strings. None: the age of the signal counts from its receipt."""
+    """Return *opinion* as a raw signal, with money as strings.
+
+    Without *generated_at*, the age of the signal counts from its receipt.
+    """
     return {
         "source": source,
         "source_id": source_id,

@@ -1,4 +1,4 @@
-"""Poll one source for as long as the producer runs, through its failures, and report its health."""
+"""Poll one source for as long as the producer runs, also after the source has failed, and report its health."""
 
 import random
 import threading
@@ -33,7 +33,7 @@ class SourceHealth:
     last_poll_at: datetime | None
     failing_since: datetime | None
     error: str | None
-    #: Whether it has given no signal for 12 cadences. That may be right, but a person should check.
+    #: True if the source has given no signal for 12 cadences. That may be right, but a person should check.
     silent: bool
     finished: bool
 
@@ -84,7 +84,7 @@ class Feed:
             self._thread.join(timeout_s)
 
     def run_once(self, stop: threading.Event) -> int:
-        """Poll once and pass the items on; return their number. An exception of the source becomes its health."""
+        """Poll once and pass the items on; return their number. `health` reports an exception of the source."""
         self._polled_at = time.monotonic()
         try:
             items = self._source.poll(stop)

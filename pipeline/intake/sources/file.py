@@ -20,7 +20,7 @@ from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_sign
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 STANDARD_INPUT = "-"
-#: The code under which a line that is no JSON object is refused.
+#: The code with which a line that is not a JSON object is refused.
 INVALID_JSON = "invalid_json"
 
 _BATCH = 500
@@ -30,7 +30,7 @@ _STANDARD_INPUT_FD = 0
 
 
 class _End:
-    """The end of the file; *fault* is set when reading failed before it."""
+    """The end of reading; *fault* is set when reading failed before the end of the file."""
 
     def __init__(self, fault: OSError | None = None) -> None:
         self.fault = fault
@@ -83,14 +83,14 @@ class FileSource:
         """Ask the reading thread to end, without waiting for it: reading standard input may block for ever."""
         self._closed.set()
 
-    # Items that were read before the fault are returned first, and the next poll raises it.
+    # Items that were read before the fault are returned first, and the next poll raises the fault.
     def _raise_fault(self, *, unless: Sequence[Item]) -> None:
         if self._fault is not None and not unless:
             fault, self._fault = self._fault, None
             raise SourceUnavailable(f"{self._path} cannot be read: {fault.strerror}")
 
     def _begin(self) -> None:
-        # Standard input cannot be read again, so every run has ids of its own and never counts as a repeat.
+        # Standard input cannot be read again, so every run has new ids, and its signals never count as repeats.
         self._prefix = f"stdin-{uuid4().hex[:12]}" if self._path == STANDARD_INPUT else _printable(self._path)
         self._count = 0
         self._reader = threading.Thread(target=self._read_ahead, name="file-reader", daemon=True)
@@ -161,7 +161,7 @@ def open_source(context: SourceContext) -> FileSource:
     return FileSource(path)
 
 
-# Standard input gets a new buffer: the interpreter's own would be locked by the blocked reader at exit.
+# Standard input is opened with a new buffer: a blocked reader would keep the interpreter's own locked at exit.
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:

@@ -21,8 +21,8 @@ class Unreadable:
     """Input that could not be read as a signal. It is recorded as a refusal.
 
     Attributes:
-        raw: The input, or what is known of it, as JSON; `source_id` is always set. The text of the input is under
-            `UNREADABLE_TEXT`, so that the refusal of an exit is noticed.
+        raw: The input, or the known part of it, as JSON; `source_id` is always set. The text of the input is under
+            `UNREADABLE_TEXT`, so that text which reads as an exit raises an alert.
         code: The refusal's code for programs, like `invalid_json`.
         message: A sentence for people: where the fault is and what it is.
     """
@@ -52,8 +52,8 @@ class Source(Protocol):
     def poll(self, stop: threading.Event) -> Sequence[Item]:
         """Return new items in order: raw signals with `source_id` set, and input that could not be read.
 
-        It returns within about a second once *stop* is set. It may return a signal again: the same `source_id` is
-        recorded once. An exception is logged, and the source is polled again after a pause.
+        It must return within about a second once *stop* is set. It may return a signal again, since the same
+        `source_id` is recorded only once. An exception is logged, and the source is polled again after a pause.
         """
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class AlpacaKeys:
-    """The keys for Alpaca's market data; *base_url* only when it is not the default address."""
+    """The keys for Alpaca's market data; *base_url* is set only if the address is not the default one."""
 
     key: str
     secret: SecretStr
@@ -88,10 +88,10 @@ class SourceContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Produces:
-    """The symbols, strategies and actions of all signals of a source; None where they are not known.
+    """The symbols, strategies and actions that the signals of a source can have; None for those that are not known.
 
-    A source's module may declare them, beside `open_source`, with `produces(context: SourceContext) -> Produces`.
-    `config check` warns of an executor that can never trade any of them.
+    To declare them, a source's module defines `produces(context: SourceContext) -> Produces` beside `open_source`.
+    `config check` warns of an executor that can never trade any of these signals.
     """
 
     symbols: tuple[str, ...] | None = None

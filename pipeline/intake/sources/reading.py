@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from pipeline.intake.sources.strict_json import BLANK, NotJson, decode
 
-#: Bytes of one line, or of one document over several. A signal has a few hundred; an array holds many.
+#: The most bytes of one line, or of one document over several lines. A signal has a few hundred, an array far more.
 LONGEST = 8 * 1024 * 1024
 
 _MOST_TEXT = 64 * 1024
@@ -15,16 +15,17 @@ _MOST_TEXT = 64 * 1024
 _BLANK = BLANK.encode()
 # Some editors write it at the beginning of a file; JSON does not allow it.
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A text that does not end is matched to the end of the line: a search would begin anew at each of its quotes.
+# A string without a closing quote is matched to the end of the line; otherwise the search would begin again at each
+# quote.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedLine:
-    """One JSON object in *value*, or in *error* a sentence about what is wrong.
+    """One JSON object in *value*, or a sentence in *error* that says why there is none.
 
-    *line* counts from 1. For an element of an array it is the line on which the element begins. *text* is what was read
-    in place of an object, at most 64 KiB of it.
+    *line* counts from 1. For an element of an array it is the line on which the element begins. Beside an *error*,
+    *text* is the text that was read, at most the first 65,536 characters or bytes.
     """
 
     line: int
@@ -34,11 +35,11 @@ class ParsedLine:
 
 
 def read_signals(lines: Iterable[bytes]) -> Iterator[ParsedLine]:
-    """Yield the objects of *lines*, and an error for each line or array element that is none; skip blank lines.
+    """Yield the objects of *lines*, and an error for each line or array element that is not an object.
 
-    Each line is an object or an array of its own and is yielded before the next one is read. When a line is the
-    beginning of an object or an array that goes on, the lines up to its end are one document. A line that was cut off
-    does not hide the lines after it: whole objects show that they are lines of their own.
+    Blank lines are skipped. A line that is a whole object or array is yielded before the next line is read. If one
+    begins on a line and goes on, the lines up to its end are one document. A line that was cut off does not swallow the
+    lines after it: whole objects on them are recognised as lines of their own.
     """
     numbered = _numbered(lines)
     first = True
@@ -51,7 +52,7 @@ def read_signals(lines: Iterable[bytes]) -> Iterator[ParsedLine]:
 
 
 def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of *stream*, an overlong one cut off just beyond `LONGEST`, so that memory holds it."""
+    """Yield the lines of *stream*. A line longer than `LONGEST` is cut off just beyond it, to limit the memory."""
     while line := stream.readline(LONGEST + 1):
         yield line
         rest = line
@@ -67,9 +68,9 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 def _document(
     first_line: int, content: bytes, numbered: Iterator[tuple[int, bytes]], *, first: bool
 ) -> Iterator[ParsedLine]:
-    """Yield the document that begins with *content*, and the lines that show that it had ended before them.
+    """Yield the document that begins with *content*, and then the lines which show that it ended before them.
 
-    *first*: nothing was read before it.
+    *first* is True if no line was read before the document.
     """
     parts, size, after, depth = [content], len(content), list[ParsedLine](), _depth(content)
     of_rows = content.lstrip(_BLANK).startswith(b"[") and depth == 1
@@ -78,8 +79,8 @@ def _document(
         whole = _whole_object(number, line)
         if whole is not None:
             after.append(whole)
-            # A row of an array, and an indented line of any document, may be a part of it. Two of them in a row are
-            # not, since they would need a comma.
+            # A whole object may be a part of the document if it is a row of an array, or indented. Two such lines in a
+            # row are not a part of it, since a comma would have to separate them.
             needed = 2 if (first and of_rows) or line[:1] in _BLANK else 1
         elif line.strip(_BLANK):
             after, mixed = [], True
@@ -87,11 +88,13 @@ def _document(
         size += len(line)
         depth += _depth(line)
         end = end if after else len(parts)
-        # The document ends with its last bracket. A longer one is refused. The text after it is read line by line.
+        # The document ends with its last bracket; one longer than `LONGEST` is refused. The text after the document is
+        # read line by line.
         if (depth <= 0 and not after) or len(after) >= needed or size > LONGEST:
             break
     else:
-        # The input ends before the document. A single line after the one that was cut off is no part of it.
+        # The input ended before the document did. If only whole objects follow its first line, even a single one shows
+        # that the first line was cut off.
         needed = 2 if mixed or of_rows else 1
     if len(after) < needed:
         end, after = len(parts), []
@@ -100,7 +103,7 @@ def _document(
 
 
 def _whole_object(number: int, line: bytes) -> ParsedLine | None:
-    """Return the object that *line* is."""
+    """Return the object if *line* is exactly one object, else None."""
     if not line.lstrip(_BLANK).startswith(b"{"):
         return None
     (parsed, *_), _ = _parse(number, line)
@@ -108,7 +111,7 @@ def _whole_object(number: int, line: bytes) -> ParsedLine | None:
 
 
 def _depth(line: bytes) -> int:
-    """Return how many brackets *line* opens minus those that it closes. A text of JSON never spans two lines."""
+    """Return how many brackets *line* opens minus those that it closes. A JSON string never spans two lines."""
     bare = _STRING.sub(b"", line)
     return sum(bare.count(opened) for opened in (b"[", b"{")) - sum(bare.count(closed) for closed in (b"]", b"}"))
 
@@ -139,6 +142,6 @@ def _parse(first_line: int, content: bytes) -> tuple[list[ParsedLine], bool]:
 
 
 def _error(line: int, error: str, content: bytes) -> ParsedLine:
-    # Without the zero bytes, the text of a file in UTF-16 can be read, too.
+    # Without its zero bytes, the text of a UTF-16 file is readable, too.
     text = content[:_MOST_TEXT].decode("utf-8", "replace").replace("\x00", "")
     return ParsedLine(line=line, error=error, text=text)

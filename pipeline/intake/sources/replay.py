@@ -1,9 +1,9 @@
 """Read the bars that the paper exchange plays, and return each change of the consensus on them.
 
-Only the exchange has a position in the bars: a signal's entry price is the close at which the exchange trades, and
-after a restart, of this process or of the exchange, the replay goes on where the exchange is. A cycle may be returned
-twice; its `source_id` (lap, symbol, date) is then the same. Missed cycles are skipped: the exchange no longer trades at
-their prices.
+The exchange alone decides which bar is current. So a signal's entry price is the close at which the exchange trades.
+After a restart of this process or of the exchange, the replay goes on where the exchange is. A signal may be returned
+twice, with the same `source_id` (lap, symbol, date). Missed cycles are skipped: the exchange no longer trades at their
+prices.
 """
 
 import threading
@@ -26,12 +26,12 @@ from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that one request waits for the next cycle; a stop is noticed after that.
+#: Seconds that one request waits for the next cycle. A stop is noticed only after this wait.
 _LONG_POLL_S = 1.0
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
-#: Seconds to wait after an answer without a new cycle, when the exchange did not wait as requested.
+#: Seconds to wait after an answer without a new cycle, if the exchange answered at once instead of waiting.
 _SHORTEST_POLL_S = 0.1
-#: The replay is stalled after this many cycles without a new bar, and at least this many seconds.
+#: The replay is stalled after this many cycles without a new bar, but not before this many seconds.
 _STALLED_CYCLES, _STALLED_S = 6, 15.0
 
 _Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -112,7 +112,7 @@ class ReplaySource:
         self.cadence_s = position.cadence_s
         return position.cursor
 
-    # At the start of a lap these are the days before the first played one.
+    # At the start of a lap, the history includes the days before the first played one.
     def _history_until(self, cursor: int) -> tuple[_Cycle, ...]:
         cycles = self._get("/bars/history", {"until": cursor, "days": WINDOW}, _History).cycles
         if not cycles or cycles[-1].cursor != cursor:

@@ -1,4 +1,4 @@
-"""Leave out the opinions that no account could act on: the same side again, and a purchase soon after the last one."""
+"""Leave out opinions that no account could act on: the same side again, or a purchase soon after the last one."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,11 +6,12 @@ from decimal import Decimal
 from pipeline.intake.sources.consensus import Opinion
 from pipeline.model.signals import Action
 
-#: A purchase with less confidence is no signal: no shipped executor takes it.
+#: A purchase with less confidence is not a signal, because no shipped executor takes it.
 WEAKEST = Decimal(75)
-#: A purchase that becomes so confident is a signal again: an executor that wants more than others takes it then.
+#: When the confidence of a purchase rises to this, it is a signal again, for an executor with a higher minimum.
 STRONG = Decimal(82)
-#: Cycles between two purchases of a symbol: at the usual pace just more than the shipped `limits.repeat_window_s`.
+#: The least number of cycles from a symbol's purchase to the purchase after its next sale: at the usual pace, slightly
+#: longer than the shipped `limits.repeat_window_s`.
 REPEAT_CYCLES = 13
 
 
@@ -18,19 +19,23 @@ REPEAT_CYCLES = 13
 class _Stance:
     action: Action
     confidence: Decimal
-    #: The cursor of the cycle of the last purchase; None before one.
+    #: The cursor of the cycle of the last purchase; None before the first purchase.
     bought_at: int | None
 
 
 class Stances:
-    """The side of each symbol's last signal. A new process knows none, and then a SELL may close what is held."""
+    """The side of each symbol's last signal.
+
+    A new process knows none. From its second cycle on, a SELL is then a signal: it may close what an earlier process
+    bought.
+    """
 
     def __init__(self) -> None:
         self._by_symbol: dict[str, _Stance] = {}
         self._began = False
 
     def take(self, opinions: dict[str, Opinion], *, cursor: int) -> dict[str, Opinion]:
-        """Return those of a cycle's *opinions*, by symbol, that are signals."""
+        """Return those of one cycle's *opinions* that are signals, by symbol."""
         signals = {}
         for symbol, opinion in opinions.items():
             stance = self._next(self._by_symbol.get(symbol), opinion, cursor)
@@ -40,7 +45,7 @@ class Stances:
         return signals
 
     def _next(self, before: _Stance | None, opinion: Opinion, cursor: int) -> _Stance | None:
-        """Return the stance after *opinion*; None when that is no signal."""
+        """Return the stance after *opinion*; None when the opinion is not a signal."""
         bought_at = None if before is None else before.bought_at
         if opinion.action is Action.SELL:
             closes = self._began if before is None else before.action is Action.BUY
@@ -50,6 +55,6 @@ class Stances:
         if before is not None and before.action is Action.BUY:
             stronger = before.confidence < STRONG <= opinion.confidence
             return _Stance(Action.BUY, opinion.confidence, bought_at) if stronger else None
-        # A lower cursor is that of an exchange that was reset.
+        # If the cursor is lower than at the last purchase, the exchange was reset.
         soon = bought_at is not None and 0 <= cursor - bought_at < REPEAT_CYCLES
         return None if soon else _Stance(Action.BUY, opinion.confidence, cursor)

@@ -14,7 +14,7 @@ class NotJson(ValueError):
     """The text is not JSON; the message says why.
 
     Attributes:
-        offset: Characters before the place of the fault.
+        offset: The number of characters before the fault.
         unfinished: The text is the beginning of an object or an array; more text may complete it.
     """
 
@@ -26,7 +26,7 @@ class NotJson(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Element:
-    """One element: *value* if it is an object, else the reason in *error*. *offset*: the characters before it."""
+    """One element: *value* if it is an object, else the reason in *error*. *offset* is its position in the text."""
 
     offset: int
     value: dict[str, Any] | None = None
@@ -40,13 +40,13 @@ class _Refused:
 
 
 def decode(text: str) -> list[Element]:
-    """Return the object that *text* is, or the elements of the array.
+    """Return the one value of *text*, or the elements if it is an array. One that is not an object has an *error*.
 
-    Numbers with a point or an exponent become Decimals. NaN, Infinity, a key given twice and characters that
-    no encoding holds are errors of their element only.
+    Numbers with a point or an exponent become Decimals. NaN, Infinity, a key given twice and characters that cannot be
+    encoded are errors of their element only.
 
     Raises:
-        NotJson: *text* is neither.
+        NotJson: *text* is not JSON, or is nested too deeply.
     """
     start = _skip(text, 0)
     try:
@@ -122,7 +122,7 @@ def _encodes(text: str) -> bool:
     return True
 
 
-# When a key is given twice, either of two actions could be meant.
+# A key that is given twice is refused: the sender may have meant either value.
 def _once(pairs: list[tuple[str, Any]]) -> Any:
     value = dict(pairs)
     if len(value) == len(pairs):

@@ -21,14 +21,14 @@ CLOSES = dict.fromkeys(
 
 
 def agrees(action: AlertAction, word: str) -> bool:
-    """Return whether *word* is the same action, or that of the order that closes."""
+    """Return whether *word* means *action*, or the order that carries out this close."""
     other = values.ACTIONS.get(word)
     closed = other is AlertAction.CLOSE and action in CLOSES.values()
     return other is action or closed or CLOSES.get(word) is action
 
 
 def refuse_other_orders(alert: Alert) -> None:
-    """Raise InvalidSignal when an object in the body, which is not read, is another order."""
+    """Raise InvalidSignal when the body contains another order, in an object that is not read as the alert."""
     for inner in alert.terms.others:
         another = inner.symbol is not None and bare(inner.symbol) != bare(alert.symbol)
         if another or not agrees(alert.action, inner.word):
@@ -39,12 +39,12 @@ def refuse_other_orders(alert: Alert) -> None:
 
 
 def bare(symbol: str) -> str:
-    """Return a symbol without its exchange and the marks in it, for comparing."""
+    """Return a symbol without its exchange and its punctuation, for comparison."""
     return "".join(letter for letter in symbol.rpartition(":")[2].upper() if letter.isalnum())
 
 
 def refuse_objects(body: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raise InvalidSignal when there is no single value under one of *names*: `"close": {"percent": 50}`."""
+    """Raise InvalidSignal when the value of one of *names* is an object, a list or true: `"close": {"percent": 50}`."""
     for name in names:
         value = body.get(name)
         if value is True or isinstance(value, dict | list):
@@ -64,7 +64,7 @@ def refuse_two(body: Mapping[str, Any], names: Collection[str]) -> None:
 
 
 def refuse_lone_size(body: Mapping[str, Any], sizes: Collection[str], positions: Collection[str]) -> None:
-    """Raise InvalidSignal for `positionSize` without the side of a position: it may be the size of the order."""
+    """Raise InvalidSignal for `positionSize` without a position's side: it may mean the size of the order."""
     if values.number(body, *sizes) and values.position(body, *positions) is None:
         key = values.first(body, *sizes)[0]
         message = f"{key}: it may be the size of the order or of your position: send quantity, or market_position too"

@@ -31,7 +31,7 @@ class WebhookBody:
 
     @property
     def digest(self) -> str:
-        """Return a hash of the content. Two bodies that differ only in their secrets have the same one."""
+        """Return a hash of the content. Two bodies that differ only in their secrets have the same hash."""
         if isinstance(self.content, str):
             plain = " ".join(self.content.split())
         else:
@@ -43,7 +43,7 @@ def read_body(raw: bytes) -> WebhookBody:
     """Read a body. The content type is ignored, since many senders set a wrong one.
 
     Raises:
-        InvalidSignal: it is neither text nor one JSON object.
+        InvalidSignal: the body is neither text nor one JSON object.
     """
     try:
         text = raw.decode("utf-8-sig").strip()
@@ -60,7 +60,7 @@ def read_body(raw: bytes) -> WebhookBody:
 
 
 def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()) -> str:
-    """Return what may be recorded of a body, or of its bytes if unread: secrets masked, at most 4,096 characters."""
+    """Return the text of a body (read, or bytes) that may be recorded: secrets masked, at most 4,096 characters."""
     if isinstance(content, bytes):
         content = _IN_TEXT.sub(_MASK, content[: 2 * _LONGEST].decode("utf-8", "replace"))
     for secret in secrets:

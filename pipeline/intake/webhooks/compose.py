@@ -112,7 +112,7 @@ def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 
 def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
-    """Return the order that closes the sender's position before the order, after it, or the side of `exits`."""
+    """Return a close of the position that the sender reports (before the order, else after it), else of `exits`."""
     reported = next((side for side in (alert.previous, alert.position) if side in _CLOSES), None)
     side = reported or SentPosition(webhook.exits)
     note = f"the alert does not name the side to close; it closes a {side} position (webhooks.{webhook.name}.exits)"
@@ -123,10 +123,10 @@ def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
     after, before, size = _AFTER[action], alert.previous, alert.terms.size
-    # A sale of a share of the position closes; a purchase of one may add to it, and is refused.
+    # A sale of a percentage of the position closes. A purchase of a percentage may add to it, and is refused.
     of_position = action is Action.SELL and size is not None and size.unit is SizeUnit.OF_POSITION
     if alert.intent is Intent.CLOSE or alert.terms.closes or of_position or alert.position not in (None, after):
-        # Flat afterwards closes the whole position; a position on the other side means that a part of it is closed.
+        # If the position is flat after the order, all of it is closed; if it is still opposite to the order, a part is.
         if alert.position is not SentPosition.FLAT:
             return ComposedOrder(action=action, intent=Intent.CLOSE, size=size)
         _refuse_part(size)
@@ -144,7 +144,7 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
 
 
 def _refuse_part(size: Size | None) -> None:
-    """Refuse a part where all is closed. A number of shares is that of the sender's position, which may not be ours."""
+    """Refuse a part where all is closed. A number of shares is ignored: it is that of the sender's own position."""
     if size is None or size.unit is SizeUnit.UNITS or (size.unit in _OF_A_POSITION and size.value == _ALL):
         return
     message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"
@@ -152,7 +152,7 @@ def _refuse_part(size: Size | None) -> None:
 
 
 def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
-    """Refuse instructions that only exits follow: an exit waits for its market, and is sent again until it is done."""
+    """Refuse instructions that only an exit can follow: it waits for its market, and is sent again until it is done."""
     if terms.for_exits is not None:
         message = f"{terms.for_exits}: an entry cannot follow it: remove it (see expires_at and hours.closed)"
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)

@@ -1,6 +1,6 @@
 """Record deliveries: which signal each became, which was a re-send, and which was refused and why.
 
-Every function raises RecordUnavailable when PostgreSQL is away, and then nothing was recorded.
+Every function raises RecordUnavailable when PostgreSQL is away; then nothing was recorded.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-#: The webhook of a delivery whose name is not configured.
+#: Recorded as the webhook of a delivery to a name that is not configured.
 NO_WEBHOOK = "?"
 #: The number of refused deliveries that are kept.
 KEEP_REFUSED = 10_000
@@ -53,7 +53,7 @@ class _FirstDelivery:
 def claim(record: Record, arrival: Arrival, translation: Translation, *, digest: str) -> DeliveryClaim:
     """Record a delivery that was understood and decide whether it is a re-send, before its signal is recorded.
 
-    A re-send takes the first delivery's id also when the signal was not recorded then, so that it is recorded now.
+    A re-send takes the id of the first delivery. If the signal was not recorded then, it is recorded now under this id.
     """
     delivery_id = uuid4()
     values = _values(arrival) | {
@@ -70,7 +70,7 @@ def claim(record: Record, arrival: Arrival, translation: Translation, *, digest:
         execute(connection, sql("webhooks", "lock_body"), values)
         first = _first(connection, values, translation.identity)
         inserted = values
-        # When the unit runs again after a lost COMMIT, it finds its own delivery.
+        # If the answer to COMMIT is lost, the unit runs again and finds its own delivery.
         if first is not None and first.delivery_id != delivery_id:
             inserted = values | {"source_id": first.source_id, "resend_of": first.delivery_id}
         execute(connection, sql("webhooks", "insert"), inserted)
@@ -98,13 +98,14 @@ def count_unauthenticated(record: Record, arrival: Arrival, *, code: str, messag
 def _keep(record: Record, statement: LiteralString, values: dict[str, Any]) -> None:
     def unit(connection: Connection[DictRow]) -> None:
         execute(connection, statement, values)
-        # Anybody can send what is refused, so it must not fill the disk.
+        # Anybody can send deliveries that are refused, so these must not fill the disk.
         execute(connection, sql("webhooks", "forget"), {"keep": KEEP_REFUSED})
 
     record.run(unit)
 
 
-# A `time` that is older than 35 s no longer counts as the time of firing, so the body is searched by its digest too.
+# When an alert is sent again, its `time` may be older than 35 s and no longer count as the time of firing. So the body
+# is searched by its digest too.
 def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
     found = None
     if identity is not Identity.GIVEN:
@@ -124,6 +125,6 @@ def _values(arrival: Arrival) -> dict[str, Any]:
     return dict.fromkeys(empty) | {"webhook": arrival.webhook, "address": address, "payload": arrival.payload}
 
 
-# The names of a body's keys are in the message, and PostgreSQL does not store every character of JSON.
+# The message may contain keys of the body, and PostgreSQL cannot store every character that JSON allows.
 def _message(text: str) -> str:
     return storable(text)[:_LONGEST_MESSAGE]

@@ -10,7 +10,7 @@ from pipeline.model.errors import InvalidSignal
 
 # A key may be a whole placeholder: `strategy.market_position`.
 _PLACEHOLDER = re.compile(r"^strategy(?:\.|_(?=prev_|market_|order_|position))", re.IGNORECASE)
-# Some senders mean the trigger price of a stop order by it, others the stop of the position.
+# Under this key, some senders send the trigger price of a stop order, others the stop of the position.
 _STOP_PRICE, _TRIGGER_PRICE = "stopprice", "trigger_price"
 
 
@@ -29,7 +29,7 @@ class AlertFields(dict[str, Any]):
         """Add the fields of *other*. They replace fields of the same name, except instructions about the order.
 
         Raises:
-            InvalidSignal: both have the same instruction about the order, with different values.
+            InvalidSignal: both contain the same instruction about the order, with different values.
         """
         for name, value in other.items():
             if name in self and term_of(name) is None and not is_absent(value):
@@ -52,7 +52,7 @@ class AlertFields(dict[str, Any]):
 
 
 def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str) -> AlertFields:
-    """Return the fields of *body*. *known* has the names by their joined words, *renamed* those with another meaning.
+    """Return the fields of *body*. *known* has the names by their joined words; *renamed* replaces some of the names.
 
     Raises:
         InvalidSignal: two keys of the same name have different values.
@@ -67,5 +67,5 @@ def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str)
 
 
 def is_absent(value: Any) -> bool:
-    """Return whether a key has no value."""
+    """Return whether a value is missing: None or empty text."""
     return value is None or value == ""

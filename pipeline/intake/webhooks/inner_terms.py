@@ -1,4 +1,4 @@
-"""Read what the objects of a body that are not read say about the symbol, and the orders in them."""
+"""Search the unused objects of a body for the class and the exchange of the symbol, and for orders."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,12 +15,12 @@ SYMBOL = ("symbol", "ticker", "pair", "instrument")
 ACTION = ("action", "order_action", "side", "direction", "signal")
 _SYMBOLS, _ACTIONS = frozenset(map(joined, SYMBOL)), frozenset(map(joined, ACTION))
 _EXCHANGE = "exchange"
-# They decide between opening and closing.
+# These keys decide whether an order opens or closes.
 _POSITIONS = frozenset({"marketposition", "prevmarketposition"})
 
 
 class InnerTerms:
-    """The class and the exchange of the symbol, and the orders, in the values that are handed to `read`."""
+    """The classes and the exchange of the symbol, and the orders, that were found in the values passed to `read`."""
 
     def __init__(self) -> None:
         self.classes: list[tuple[str, str]] = []
@@ -31,7 +31,7 @@ class InnerTerms:
         """Read the objects in *value*.
 
         Raises:
-            InvalidSignal: they name two exchanges, or a position.
+            InvalidSignal: the objects name two exchanges, or a position.
         """
         for each in objects_in(value):
             self._read_order(each)
@@ -63,7 +63,7 @@ class InnerTerms:
 
 
 def objects_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects in a value: itself, or those of an array."""
+    """Yield the value if it is an object, or the objects in it if it is an array."""
     if isinstance(value, dict):
         yield value
     elif isinstance(value, list):

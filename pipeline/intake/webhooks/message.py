@@ -11,7 +11,7 @@ from pipeline.model.symbols import AssetClass
 
 
 class RefusalCode(StrEnum):
-    """Why a delivery was refused. An invalid signal is refused under a code of its own."""
+    """The reasons why a delivery is refused. A delivery with an invalid signal has the code of that signal's error."""
 
     #: There is no webhook of this name.
     UNKNOWN_WEBHOOK = "unknown_webhook"
@@ -25,9 +25,9 @@ class RefusalCode(StrEnum):
     TOO_MANY = "too_many_requests"
     #: Not UTF-8, broken JSON, or more than one object.
     UNREADABLE = "unreadable"
-    #: The text is no order, or the JSON lacks the symbol or the action.
+    #: The text is not an order, or the JSON lacks the symbol or the action.
     NOT_UNDERSTOOD = "not_understood"
-    #: A signal cannot express it: options, a cancel, a trailing stop.
+    #: A signal cannot express the order: an option, a cancel, a trailing stop.
     NOT_SUPPORTED = "not_supported"
     #: A placeholder of the sender was not filled in.
     PLACEHOLDER = "placeholder_unfilled"
@@ -87,29 +87,29 @@ class InnerOrder:
     """An action inside a body, the symbol beside it, and the key of the action."""
 
     key: str
-    #: As in `values.ACTIONS`.
+    #: The action, as a key of `values.ACTIONS`.
     word: str
     symbol: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderTerms:
-    """The instructions of a body about its order, besides symbol, side, prices and times. None: there is none."""
+    """The instructions of a body about its order, besides symbol, side, prices and times. None if there is none."""
 
     size: Size | None = None
-    #: market.
+    #: `market`; other kinds are refused.
     kind: str | None = None
-    #: day or gtc, and the key under which it was sent.
+    #: The key under which it was sent, and `day` or `gtc`.
     time_in_force: tuple[str, str] | None = None
     #: Whether the order may only reduce a position.
     closes: bool = False
-    #: The class of the symbol, and the key under which it was sent.
+    #: The key under which it was sent, and the class of the symbol.
     asset_class: tuple[str, AssetClass] | None = None
     #: The key of an instruction that an entry cannot follow.
     for_exits: str | None = None
-    #: An exchange in an object of the body that is not read, and its key.
+    #: The key and the exchange, when an unused object of the body names one.
     exchange: tuple[str, str] | None = None
-    #: The orders in objects of the body that are not read.
+    #: The orders in unused objects of the body.
     others: tuple[InnerOrder, ...] = ()
     #: The keys that were not read and do not change the order.
     unused: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Alert:
     symbol: str
     action: AlertAction
     price: Decimal | None = None
-    #: Whether the alert asks for the market's price.
+    #: Whether the alert asks for the market's current price.
     at_market: bool = False
     terms: OrderTerms = field(default_factory=OrderTerms)
     stop_price: Decimal | None = None

@@ -1,4 +1,4 @@
-"""Read the terms of an order by the one list of `vocabulary`: each is carried out, or refused by its name."""
+"""Read the terms of an order with the list of `vocabulary`: each term is carried out, or refused by its key."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -37,12 +37,12 @@ _NO_LIMIT = (
     'a limit that must hold exactly is not carried out: send "price" without it; order.type and order.collar_percent '
     "of the executor decide how far from that price the order may be filled"
 )
-# A kind of order with one of these words waits for a price or a time, in whatever other words.
+# A kind of order with one of these words waits for a price or a time, whatever its other words are.
 _WAITING = one_of(
     """stop stp sl tp trail trailing touched mit lit moc loc moo loo trigger triggered conditional oco oto otoco bracket
     iceberg twap vwap peg pegged limit lmt auction algo"""
 )
-# These are found in joined words, too: `stoplimit`, `takeprofitmarket`, `marketonclose`.
+# These are also found in words that are written together: `stoplimit`, `takeprofitmarket`, `marketonclose`.
 _WAITING_PARTS = re.compile(
     r"stop|trail|takeprofit|trigger|iftouched|on(close|open)|limit(order|maker|on|if)|oco$|conditional"
 )
@@ -54,7 +54,7 @@ _Found = dict[Term, list[tuple[str, Any]]]
 
 
 def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = False) -> OrderTerms:
-    """Return the terms of a body. *read* are the names that its dialect reads itself.
+    """Return the terms of a body. *read* are the field names that its dialect reads itself.
 
     Raises:
         InvalidSignal: a term cannot be carried out, or an unknown key may change the order.
@@ -66,7 +66,7 @@ def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = Fals
         _refuse_unless_harmless(term, found[term])
     kind = _kind([*found.get(Term.KIND, ()), *found.get(Term.TYPE, ())])
     for key, _ in found.get(Term.LIMIT, ()):
-        # The price of a limit order says nothing about a market order.
+        # A market order has no limit, so the key is not used.
         if kind != "market":
             raise _unsupported(key, _NO_LIMIT)
         unused.append(key)
@@ -84,7 +84,7 @@ def read_terms(body: AlertFields, read: Collection[str], *, in_text: bool = Fals
 
 
 def _read_keys(body: AlertFields, read: Collection[str], *, in_text: bool) -> tuple[_Found, InnerTerms, list[str]]:
-    """Return the keys and values by their terms, the terms inside of other values, and the keys that are not used."""
+    """Return the keys and values by term, the terms inside unused values, and the unused keys."""
     found: _Found = {}
     inner, unused = InnerTerms(), []
     for name, value in body.items():
@@ -104,7 +104,7 @@ def _read_keys(body: AlertFields, read: Collection[str], *, in_text: bool) -> tu
 
 
 def refuse_unread(key: str, value: Any, *, sizes: bool = True) -> None:
-    """Raise InvalidSignal when *key*, or a key inside *value*, may change the order. *sizes*: a size does so."""
+    """Raise InvalidSignal when *key*, or a key inside *value*, may change the order. Without *sizes*, sizes pass."""
     term, inner = term_with(key, value), list(objects_in(value))
     if term is None and (_is_off(value) or "_".join(words_of(key)) in POSITION_SIZES):
         return
@@ -145,7 +145,7 @@ def _refuse_unless_harmless(term: Term, found: Collection[tuple[str, Any]]) -> N
 
 
 def _is_harmless(term: Term, value: Any) -> bool:
-    """Return whether the order is the same without this term."""
+    """Return whether the term can be left out without changing the order."""
     word = joined(value) if isinstance(value, str) else ""
     match term:
         case Term.LIVE:

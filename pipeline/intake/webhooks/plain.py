@@ -35,10 +35,10 @@ _BETWEEN_PAIRS = re.compile(r"(?<![\s,;])[\s,;]++(?=[a-z_]\w*+\s*+=)", re.IGNORE
 
 
 def read(sent: str, now: datetime) -> Alert:
-    """Return the alert in a text. Every word must be understood: a part of an order is never executed.
+    """Return the alert in a text. Every word must be understood, so that never only a part of an order is executed.
 
     Raises:
-        InvalidSignal: the text is no order.
+        InvalidSignal: the text is not an order.
     """
     text = " ".join(values.filled("the message", sent).split())
     if match := _DEFAULT.fullmatch(text):
@@ -46,7 +46,7 @@ def read(sent: str, now: datetime) -> Alert:
     if _PAIRS.fullmatch(text):
         return tradingview.read(_pairs(text), now, in_text=True)
     match = _LINE.fullmatch(text)
-    # `close all`, or an empty symbol as in `buy 10 shares at 71`: these words are symbols, too.
+    # `all` and `at` also match as symbols: in `close all`, and in `buy 10 shares at 71`, which lacks its symbol.
     if match is not None and match["symbol"].lower() in ("all", "at"):
         match = None
     if match is None or match["action"].lower().replace(" ", "_") not in values.ACTIONS:

@@ -1,4 +1,4 @@
-"""Receive webhook deliveries: authenticate the sender, record the signal, and keep what is refused."""
+"""Receive webhook deliveries: authenticate the sender, record the signal, and keep refused deliveries."""
 
 import re
 import secrets
@@ -33,7 +33,7 @@ class WebhookRequest:
     """One request to a webhook."""
 
     name: str
-    #: None when it was longer than 64 KiB.
+    #: None when the body was longer than 64 KiB.
     body: bytes | None
     #: The secrets that came outside the body: in the path, or as a bearer token.
     secrets: tuple[str, ...]
@@ -62,8 +62,8 @@ class WebhookReceiver:
     ) -> None:
         """Receive deliveries for *webhooks*.
 
-        *is_main* returns whether a token is the main token, which is the secret of webhooks without their own.
-        *busy* counts one delivery of a webhook, by its name, and returns whether a minute has had too many.
+        *is_main* returns whether a token is the main token, which is the secret of webhooks without a secret of their
+        own. *busy* counts one delivery to the webhook of a name, and returns whether it gets too many in a minute.
         """
         self._record = record
         self._intake = intake
@@ -76,7 +76,8 @@ class WebhookReceiver:
         """Record the signal that is delivered.
 
         Raises:
-            InvalidSignal: the delivery is refused, and recorded as such. Its code is a `RefusalCode` or a signal's.
+            InvalidSignal: the delivery was refused, and recorded as such. The error's code is a `RefusalCode`, or that
+                of an invalid signal.
             RecordUnavailable: the signal is perhaps not recorded; the sender must send it again.
         """
         webhook = self._webhook_of(delivery)
@@ -142,7 +143,7 @@ class WebhookReceiver:
     def _is_secret(self, text: str) -> bool:
         return self._is_main(text) or any(self._authenticates(webhook, (text,)) for webhook in self._webhooks.values())
 
-    # It is recorded twice: as a refused delivery, and as refused input like that of any other source.
+    # The delivery is recorded twice: as a refused delivery, and as refused input like that of any other source.
     def _refused(
         self, webhook: Webhook, delivery: WebhookRequest, error: InvalidSignal | None, body: WebhookBody | None = None
     ) -> InvalidSignal:
@@ -152,7 +153,7 @@ class WebhookReceiver:
         self._intake.refuse(arrival.payload, source=webhook.name, code=error.code, message=str(error))
         return error
 
-    # All secrets are masked, wherever the sender wrote them, because people read what is kept.
+    # All secrets are masked, wherever the sender wrote them, because people read the recorded deliveries.
     def _arrival(self, delivery: WebhookRequest, body: WebhookBody | None = None) -> Arrival:
         known = [webhook.secret.get_secret_value() for webhook in self._webhooks.values() if webhook.secret is not None]
         given = [*delivery.secrets, *(() if body is None else body.secrets)]

@@ -17,7 +17,7 @@ from pipeline.model.errors import InvalidSignal
 OWN = frozenset({"class", "quantity_type", "stop_loss_price", "take_profit_price"})
 
 _TO_OPTION = frozenset({"buy_to_close", "buy_to_open", "sell_to_close", "sell_to_open"})
-# A stop or target is often written as "{{close}} - 1.5": the sender fills in the price and leaves the sum.
+# A stop or target is often written as "{{close}} - 1.5": the sender fills in the price, and does not compute the sum.
 _SUM = re.compile(r"\s*([\d.]+)\s*([+-])\s*([\d.]+)\s*")
 
 
@@ -27,7 +27,7 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     Raises:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
-    # Its `stop_price` is that of a stop order, and not of the position's stop.
+    # In SignalStack, `stop_price` is the trigger price of a stop order, and not the stop of the position.
     body = fields_of(sent, tradingview.KNOWN, stop_price="trigger_price")
     action = (values.text(body, "action") or "").lower()
     _refuse_unsupported(action)

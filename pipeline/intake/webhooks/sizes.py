@@ -37,7 +37,7 @@ def size_of(found: Mapping[Term, Sequence[tuple[str, Any]]]) -> Size | None:
     """Return the size in the terms of a body.
 
     Raises:
-        InvalidSignal: there are two, or it cannot be read.
+        InvalidSignal: there are two sizes, or one cannot be read.
     """
     named = _unit(found.get(Term.UNIT, ()))
     sizes = [_read(key, value, unit, named) for term, unit in _OF_KEY.items() for key, value in found.get(term, ())]
@@ -73,7 +73,7 @@ def _read(key: str, value: Any, unit: SizeUnit | None, named: tuple[str, SizeUni
         if text.endswith("%"):
             value = text.removesuffix("%")
             units |= {SizeUnit.PERCENT}
-    # `quantity` counts shares only when nothing else is said, and a percentage may say of what.
+    # `quantity` counts shares only if no other unit is given. A percentage may have a unit that says of what it is.
     if unit is SizeUnit.UNITS and len(units) > 1 and (named is None or named[1] is not unit):
         units.discard(unit)
     if units & {SizeUnit.OF_EQUITY, SizeUnit.OF_POSITION}:

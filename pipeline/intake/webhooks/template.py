@@ -18,8 +18,8 @@ from pipeline.intake.webhooks.vocabulary import Term, joined, may_name_an_action
 from pipeline.model.errors import InvalidSignal
 
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
-# Names that the other dialects read, by the field of a template. A key with such a name is refused when the template
-# lacks the field, because it would be ignored.
+# Names that the other dialects read, with the template's field for each. A key with such a name is refused when the
+# template lacks the field, because it would be ignored.
 _MAPPED = (
     dict.fromkeys(POSITION, "position")
     | dict.fromkeys(PREVIOUS, "previous_position")
@@ -30,7 +30,7 @@ _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 
 def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
-    """Return the alert that *template* finds in a body. *sizes*: a size that it does not name is refused.
+    """Return the alert that *template* finds in a body. With *sizes*, a size that it does not map is refused.
 
     Raises:
         InvalidSignal: a value is missing or cannot be read.
@@ -83,7 +83,7 @@ def _unmapped(sent: Any, mapped: Collection[str], path: str = "") -> Iterator[tu
 
 
 def _refuse_unmapped(key: str, value: Any, body: Mapping[str, Any], *, sizes: bool) -> None:
-    """Refuse a key that the other dialects read, and that would make another order."""
+    """Refuse an unmapped key that the other dialects read, if it would change the order."""
     name = KNOWN.get(joined(key), "")
     field = _MAPPED.get(name)
     if field is None or is_absent(value) or isinstance(value, dict | list | bool):
@@ -93,7 +93,7 @@ def _refuse_unmapped(key: str, value: Any, body: Mapping[str, Any], *, sizes: bo
     elif field.endswith("position"):
         harmful = str(value).strip().lower() in values.POSITIONS and not same(value, body[field])
     else:
-        # A constant in the template is a decision.
+        # A constant in the template is a decision, which such a key does not contradict.
         harmful = body.get(field) is None
     if harmful:
         message = f"{key[:60]}: it changes the order, and the template does not map it: map it, or leave it out"
@@ -122,7 +122,7 @@ def _needed(value: str | None, field: str, template: Template) -> str:
 
 
 def _value_of(sent: Mapping[str, Any], field: str, mapped: str | Decimal | None) -> Any:
-    """Return the constant, or the value at the end of the path; None when there is none."""
+    """Return the template's constant, or the value at the end of its path; None when there is none."""
     if not isinstance(mapped, str) or not mapped.startswith("{"):
         return mapped
     value: Any = sent

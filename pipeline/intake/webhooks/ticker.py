@@ -35,10 +35,10 @@ def our_symbol(sent: str, webhook: WebhookSettings) -> str:
 
     The webhook's own list is searched first, for the symbol with its exchange and then without it. The exchange is
     removed when it is a US or a crypto exchange, or in the webhook's list. `BTCUSDT` and `BTCUSDC`, without a slash,
-    count as dollars unless the webhook keeps them.
+    become BTC/USD unless the webhook keeps stablecoins.
 
     Raises:
-        InvalidSignal: it is not a share or a pair that can be traded here.
+        InvalidSignal: the symbol is not a share or a pair that can be traded here.
     """
     whole = sent.strip().upper()
     exchange, _, bare = whole.rpartition(":")
@@ -57,7 +57,7 @@ def our_symbol(sent: str, webhook: WebhookSettings) -> str:
     if webhook.stablecoins == "usd" and (match := _GLUED_STABLE.match(bare)):
         bare = f"{match[1]}/USD"
     try:
-        # In upper case, some letters of other alphabets are A to Z: they would name another symbol.
+        # Upper case turns some letters of other alphabets into A to Z, which would name another symbol.
         symbol = canonical(bare if sent.isascii() else sent)
     except ValueError as error:
         raise InvalidSignal(RefusalCode.BAD_SYMBOL, str(error)) from None

@@ -23,7 +23,7 @@ OWN = frozenset(
 #: Keys of options, which signals do not support.
 OPTIONS = frozenset({"expiration", "intrinsicValue", "optionType", "strikeCount", "strikePrice", "strikesAway"})
 
-# `extras` is stored and not traded, by the sender's own rules.
+# By TradersPost's own rules, `extras` is stored and has no effect on the order.
 _READ = tradingview.COMMON | {"extras"}
 
 
@@ -33,12 +33,12 @@ def read(sent: Mapping[str, Any], now: datetime) -> Alert:
     Raises:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
     """
-    # Its `stopPrice` is that of a stop order, and not of the position's stop.
+    # In TradersPost, `stopPrice` is the trigger price of a stop order, and not the stop of the position.
     body = fields_of(sent, tradingview.KNOWN, stop_price="trigger_price")
     terms = read_terms(body, _READ)
     symbol = tradingview.symbol_of(body, "ticker", "symbol")
     action, opens, notes = _action(values.text(body, "action"), values.text(body, "sentiment"))
-    # `add` is no action of the other dialects.
+    # `add` is not an action of the other dialects, so it is not compared with the other keys.
     told = {key: value for key, value in body.items() if key != "action"} if opens else body
     action = tradingview.agreed(told, action)
     price = tradingview.price_of(body)

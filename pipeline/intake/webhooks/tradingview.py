@@ -21,7 +21,7 @@ SIZE = ("market_position_size", "position_size")
 _PRICE = ("entry_price", "price", "order_price", "signal_price", "close")
 STOP = ("stop_price", "stop_loss", "stop_loss_price", "sl")
 TARGET = ("target_price", "take_profit", "take_profit_price", "tp")
-#: Keys whose value names one alert. `id` and `order_id` do not: in a strategy's alerts they are "Long" every time.
+#: Keys whose value identifies one alert. `id` and `order_id` do not: in a strategy's alerts they are always "Long".
 SOURCE_ID = ("source_id", "signal_id", "alert_id")
 #: The names that are read here and in the other dialects.
 COMMON = frozenset(
@@ -33,19 +33,19 @@ _FROM_POSITION = {
     SentPosition.SHORT: AlertAction.SELL,
     SentPosition.FLAT: AlertAction.CLOSE,
 }
-# `"long": 1` beside the action is the plot of an indicator.
+# A flag such as `"long": 1` may be the plot of an indicator; it must not contradict the action.
 _YES = ("1", "true", "yes")
 _FLAGS = values.ACTIONS.keys() - {"close"}
 _OPENING = (AlertAction.BUY, AlertAction.SELL, AlertAction.REVERSE)
 _CLOSING = frozenset(word for word, action in values.ACTIONS.items() if action not in _OPENING)
-# Fields with which an alert would be another order; `close` may be that of a bar.
+# Fields that change the order. `close` is left out, since it may be the close of a bar.
 _OF_ORDER = (*SYMBOL, *ACTION, *POSITION, *PREVIOUS, *SIZE, *_PRICE[:-1], *STOP, *TARGET, "intent")
 # The fields of a strategy or a bar are often sent in an object of their own.
 _INNER = ("bar", "strategy", "strategy_info", "order")
 
 
 def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Alert:
-    """Return the alert in a JSON body, or with *in_text* in the pairs of a text.
+    """Return the alert in a JSON body or, with *in_text*, in the `key=value` pairs of a text.
 
     Raises:
         InvalidSignal: a value is missing or cannot be read, or a signal cannot express the order.
@@ -71,12 +71,12 @@ def read(sent: Mapping[str, Any], now: datetime, *, in_text: bool = False) -> Al
 
 
 def price_of(body: Mapping[str, Any]) -> Decimal | None:
-    """Return the price at the alert; None for the market's."""
+    """Return the price at the time of the alert; None if none was sent, or if the market's price is to be read."""
     return None if at_market(body) else values.number(body, *_PRICE)
 
 
 def at_market(body: Mapping[str, Any]) -> bool:
-    """Return whether the price is the word market."""
+    """Return whether the price was sent as the word `market`."""
     sent = values.first(body, *_PRICE)[1]
     return isinstance(sent, str) and sent.strip().lower() == "market"
 
@@ -85,7 +85,7 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
     """Return the symbol, with its exchange when the body names one.
 
     Raises:
-        InvalidSignal: there is none.
+        InvalidSignal: there is no symbol, or there are two.
     """
     symbol = values.text(body, *keys)
     if symbol is None:
@@ -100,18 +100,20 @@ def symbol_of(body: Mapping[str, Any], *keys: str) -> str:
 
 
 def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()) -> dict[str, Any]:
-    """Return the fields of an alert that every dialect writes in the same way. *legs* may be objects.
+    """Return the fields of an alert that are read in the same way in every dialect.
+
+    The fields named in *legs* (a stop-loss or a take-profit) may be JSON objects; other fields may not.
 
     Raises:
-        InvalidSignal: one of them cannot be read, or is contradicted by another.
+        InvalidSignal: a field cannot be read, or contradicts another one.
     """
     refuse_objects(body, COMMON.difference(legs, ("executors",)))
-    # A close has no stop and no target, so two of them do not hold it up.
+    # A close uses no stop and no target, so it is not refused for two different ones.
     if not any(values.action_word(str(body.get(name))) in _CLOSING for name in ACTION):
         refuse_two(body, STOP)
         refuse_two(body, TARGET)
     for name in _PRICE:
-        # Beside the price that counts, TradingView may write NaN.
+        # TradingView may write NaN under a price key that is not the one that counts.
         if body.get(name) is not False and str(body.get(name)).strip().lower() not in ("market", "nan"):
             values.number(body, name)
     refuse_lone_size(body, SIZE, POSITION)
@@ -148,7 +150,7 @@ def agreed(body: Mapping[str, Any], action: AlertAction) -> AlertAction:
     """Return the action on which all keys of *body* agree: a close may name its side under a second key.
 
     Raises:
-        InvalidSignal: another key has another action, or a side that is none.
+        InvalidSignal: another key has a different action, or a word that is not an action.
     """
     # `signal` is often the name of an indicator, and `type` the sender's word for something else.
     perhaps = [name for name in body if may_name_an_action(name) and isinstance(body[name], str)]
@@ -177,7 +179,8 @@ def _names(sent: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-# A field of the body itself wins over the same field of an inner object, but for what would be another order.
+# A field of the body itself wins over the same field of an inner object. If the difference would change the order, the
+# alert is refused.
 def _flat(sent: Mapping[str, Any]) -> AlertFields:
     top, flat = fields_of(sent, KNOWN), AlertFields()
     for name in _INNER:
@@ -195,7 +198,7 @@ def _flat(sent: Mapping[str, Any]) -> AlertFields:
 
 
 def _refuse_others(inside: AlertFields, outside: AlertFields) -> None:
-    """Refuse a field of an inner object that has another value outside of it and would make another order."""
+    """Refuse a field that changes the order and has different values inside and outside of an inner object."""
     for name in _OF_ORDER:
         one, other = inside.get(name), outside.get(name)
         if is_absent(one) or is_absent(other):

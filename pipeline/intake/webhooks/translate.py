@@ -54,16 +54,16 @@ class Translation:
     #: The raw signal, without source and source_id.
     signal: dict[str, Any]
     identity: Identity
-    #: None when it is made from the id of the first delivery.
+    #: None when `deliveries.claim` has to make it.
     source_id: str | None
     notes: tuple[str, ...]
 
 
 def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> Translation:
-    """Return the signal of *body*. *now* decides whether `time` is that of the alert: it is the record's clock.
+    """Return the signal of *body*. *now*, by the record's clock, decides whether `time` is the time of the alert.
 
     Raises:
-        InvalidSignal: there is none; the message says what to change in the alert.
+        InvalidSignal: *body* cannot be read as a signal; the message says what to change in the alert.
     """
     dialect = dialect_of(body.content, webhook)
     alert = _read(body.content, dialect, webhook, now)
@@ -74,7 +74,7 @@ def translate(body: WebhookBody, webhook: WebhookSettings, *, now: datetime) -> 
 
 
 def dialect_of(content: Mapping[str, Any] | str, webhook: WebhookSettings) -> str:
-    """Return the dialect of a body: the webhook's, or with `auto` the one that its keys are typical of.
+    """Return the dialect of a body: the webhook's or, if that is `auto`, the dialect for which its keys are typical.
 
     Raises:
         InvalidSignal: the body is text, and the webhook's dialect is JSON only.

@@ -12,7 +12,7 @@ from pipeline.model.errors import Unavailable
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two writes for one webhook and reason.
+#: The shortest time between two writes for one webhook and code, in seconds.
 EVERY_S = 1.0
 
 
@@ -48,7 +48,7 @@ class UnauthenticatedCounter:
             if not due:
                 self._set_timer()
         if due:
-            # Outside the lock, because it waits for PostgreSQL.
+            # Outside the lock, because the write waits for PostgreSQL.
             self._write_one(kind)
 
     def close(self) -> None:

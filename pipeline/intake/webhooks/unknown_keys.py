@@ -1,4 +1,4 @@
-"""Recognise the names of keys that are not known and may change the order."""
+"""Recognise unknown keys whose names suggest that they change the order."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.intake.webhooks.vocabulary import one_of, words_of
 
-# A key with one of these words may change the order. Some words of the spellings above are left out, since they also
-# name other things: type, order, mode, volume, price.
+# A key with one of these words may change the order. Some words of `vocabulary` are left out, since they name other
+# things, too: type, order, mode, volume, price.
 _WORDS = one_of(
     """
     quantity qty size sizing share shares lot lots contract contracts unit units coins amount notional dollar dollars
@@ -19,9 +19,10 @@ _WORDS = one_of(
     test testing testnet dry paper demo sandbox simulate simulated simulation
     """
 )
-# These are found at the beginning or the end of joined words; shorter ones are parts of other words.
+# These words are also found at the beginning and the end of a longer word. Shorter ones are parts of unrelated words.
 _LONG_WORDS = tuple(word for word in _WORDS if len(word) >= 5 and word != "testing")  # noqa: PLR2004 -- `latest`
-# These are the beginning or the end of other words: `mistake`, `proportion`, `capitalization`.
+# These are found only as whole words, since unrelated words begin or end with them: `mistake`, `proportion`,
+# `capitalization`.
 _AMBIGUOUS = one_of(
     """
     allocation allocate investment invest capital budget stake fraction portion multiplier multiple limit limits
@@ -29,7 +30,7 @@ _AMBIGUOUS = one_of(
     """
 )
 _WORDS |= _AMBIGUOUS | one_of("amt sz lmt")
-# In these, a word of the list belongs to something that is no order: a service, a feed, the change of a price.
+# In these keys, a word of the list is about something else than an order: a service, a feed, the change of a price.
 _OTHER_LIMITS = re.compile(
     r"""(?:^|_)(?:(?:rate|api|request|message|character)_?limits?(?:_(?:remaining|reset|used|left))?
     |(?:data|feed|quote|exchange)_?delay)$
@@ -41,7 +42,7 @@ _ADDRESSES = one_of("url uri link href")
 _LABELS = one_of("city label title color colour icon emoji")
 _PRACTICE = one_of("test testing testnet dry paper demo sandbox simulate simulated simulation")
 _YES_OR_NO = one_of("true false yes no on off y n t f none null")
-# A key that consists of these and of the words above is several words that are joined.
+# A key that consists only of these words and of those above is several words written together.
 _BESIDE = one_of(
     """
     account base buy by close daily day entry exit fixed for id initial is long loss max min mode my number num of only
@@ -54,7 +55,7 @@ _EVERY = _WORDS | _BESIDE
 
 
 def may_change_the_order(key: str, value: Any) -> bool:
-    """Return whether the name of an unknown key has a word of the list in it, and *value* may be an instruction."""
+    """Return whether the name of an unknown key contains a word of the list, and *value* may be an instruction."""
     words = words_of(_OTHER_LIMITS.sub("", "_".join(words_of(key))))
     if _names_something_else(words, value):
         return False
@@ -64,7 +65,7 @@ def may_change_the_order(key: str, value: Any) -> bool:
 
 
 def _names_something_else(words: Sequence[str], value: Any) -> bool:
-    """Return whether the last word makes an address or a label of the others, and *value* is one."""
+    """Return whether the last word makes the key an address or a label, and *value* looks like one."""
     if len(words) < 2 or not isinstance(value, str):  # noqa: PLR2004 -- a word, and the noun that it describes
         return False
     if words[-1] in _ADDRESSES:
@@ -74,7 +75,7 @@ def _names_something_else(words: Sequence[str], value: Any) -> bool:
 
 
 def _is_joined(word: str) -> bool:
-    """Return whether *word* is several words without anything between them, one of which is of the list."""
+    """Return whether *word* is several words written together, at least one of them from the list."""
     if len(word) > _LONGEST:
         return False
     # The positions at which a word may end, and those of them that come after a word of the list.

@@ -12,7 +12,7 @@ from pipeline.model.errors import InvalidSignal
 
 #: Keys of the time at which the alert fired.
 FIRED = ("timenow", "fired_at", "fire_time", "alert_time", "generated_at", "timestamp")
-#: Senders use `time` for the time of firing or for that of the bar. The time of a bar is older than this.
+#: Senders use `time` for the time of firing or for the time of the bar. A `time` older than this is taken as the bar's.
 FRESH = timedelta(seconds=35)
 
 _NAMES = {
@@ -33,7 +33,7 @@ POSITIONS = {
     "flat": SentPosition.FLAT,
 }
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*+\}\}")
-# As seconds, this would be in the year 5138: a larger number counts milliseconds.
+# As seconds, this would be in the year 5138, so this number and larger ones count milliseconds.
 _FEWEST_MILLISECONDS = 10**11
 _MOST_DIGITS = 30
 _NO_NUMBER = Decimal("nan")
@@ -59,7 +59,7 @@ def number(body: Mapping[str, Any], *keys: str) -> Decimal | None:
         found = Decimal(value)
     else:
         found = _parsed(key, filled(key, value)) if isinstance(value, str) else _NO_NUMBER
-    # Longer numbers would break later calculations.
+    # Numbers with more digits would break later calculations.
     if not found.is_finite() or (found and abs(found.adjusted()) > _MOST_DIGITS):
         raise InvalidSignal(RefusalCode.BAD_VALUE, f"{key}: {shown(value)} is not a number")
     return found or Decimal(0)
@@ -112,7 +112,7 @@ def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
     """Return the position under the first of *keys* that has a value.
 
     Raises:
-        InvalidSignal: it is not a position, or another of *keys* has another one.
+        InvalidSignal: the value is not a position, or another of *keys* has a different one.
     """
     key, _ = first(body, *keys)
     sent = text(body, *keys)
@@ -131,7 +131,7 @@ def position(body: Mapping[str, Any], *keys: str) -> SentPosition | None:
 
 
 def fired_at(body: Mapping[str, Any], now: datetime) -> datetime | None:
-    """Return when the alert fired, or None. `time` counts only while it is too young to be that of a bar."""
+    """Return when the alert fired, or None. `time` counts only if it is too recent to be the time of a bar."""
     fired = time(body, *FIRED)
     if fired is not None:
         return fired
@@ -159,7 +159,7 @@ def time(body: Mapping[str, Any], *keys: str) -> datetime | None:
 
 
 def filled(key: str, value: str) -> str:
-    """Return *value*.
+    """Return *value* unchanged.
 
     Raises:
         InvalidSignal: a placeholder in it was not filled in.

@@ -1,4 +1,4 @@
-"""The words by which an alert changes its order: one list for all dialects, of every usual spelling."""
+"""The words with which an alert changes its order: one list for all dialects, with every usual spelling."""
 
 import re
 from enum import StrEnum, auto
@@ -44,13 +44,13 @@ class Term(StrEnum):
     REDUCE_ONLY = auto()
     #: Other keys that say whether the order opens or closes, or the side of the position.
     EFFECT = auto()
-    #: Instructions that every exit follows, and no entry can.
+    #: Instructions that every exit follows, and that an entry cannot follow.
     FOR_EXITS = auto()
     LEVERAGE = auto()
     #: Shares, crypto, options …
     ASSET_CLASS = auto()
     OPTION = auto()
-    #: Instructions that no order follows here.
+    #: Instructions that tradewire does not carry out.
     OTHER = auto()
     #: More symbols, or accounts, for the same order.
     MORE = auto()
@@ -124,7 +124,7 @@ _SPELLINGS = {
         run_mode flag flags""",
 }
 
-#: The words for the classes that are traded; spot may be of either.
+#: The words for the classes that are traded; `spot` may be either.
 CLASSES: dict[str, AssetClass | None] = (
     dict.fromkeys(one_of("crypto cryptocurrency coin"), AssetClass.CRYPTO)
     | dict.fromkeys(
@@ -133,15 +133,15 @@ CLASSES: dict[str, AssetClass | None] = (
     )
     | {"spot": None}
 )
-# Under `type`, words that are neither these, nor an action, nor a kind of order, are the sender's own.
+# A word under `type` that is not one of these, an action or a kind of order has a meaning of the sender's own.
 _OTHER_CLASSES = one_of("option options call put future futures forex fx cfd perp perpetual perpetuals swap index bond")
 _MAY_NAME_A_CLASS = one_of("market product tradetype")
-# Words about an order that was sent before.
+# Words for a change of an order that was sent before.
 _OF_ANOTHER_ORDER = one_of(
     """cancel canceled cancelled cancelorder cancelorders cancelall cancelallorders modify modifyorder replaceorder
     updateorder changeorder reduce reduceonly closeonly"""
 )
-#: The words for what is not for real.
+#: The words which say that an order is not for real.
 TESTS = one_of(
     """test testing paper demo sandbox sim simulation simulated dryrun dry backtest backtesting testnet practice mock
     replay virtual staging off dev development disabled"""
@@ -157,7 +157,7 @@ def words_of(key: str) -> list[str]:
 
 
 def joined(key: str) -> str:
-    """Return the words of a key without anything between them, by which spellings are compared."""
+    """Return the words of a key written together; spellings are compared in this form."""
     return "".join(words_of(key))
 
 
@@ -167,7 +167,7 @@ def term_of(key: str) -> Term | None:
 
 
 def term_with(key: str, value: Any) -> Term | None:
-    """Return the term that a key spells, which under `type` and `event` depends on the value."""
+    """Return the term that a key spells. For keys such as `type` and `event`, the term depends on the value."""
     term = term_of(key)
     names_class = term is Term.TYPE or joined(key) in _MAY_NAME_A_CLASS
     if not isinstance(value, str) or not (names_class or may_name_an_action(key)):
