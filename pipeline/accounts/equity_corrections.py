@@ -20,7 +20,7 @@ from pipeline.store.statements import sql
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """The equity from which an account's losses are counted: at the day's start, and the peak; in its currency."""
+    """The figures from which an account's losses are counted, in its currency: the day's start and the peak."""
 
     executor_id: str
     account: str
@@ -36,7 +36,7 @@ class Baseline:
 
 
 def read(record: Record, executor: ExecutorSettings) -> Baseline:
-    """Return the figures in force.
+    """Return the recorded figures.
 
     Raises:
         NotPossible: the account has not been read yet.
@@ -50,8 +50,9 @@ def correct(
 ) -> tuple[Baseline, Baseline]:
     """Replace recorded figures by those of a person, and return the figures before and after.
 
-    *day_start* is the figure from which the daily loss is counted: the equity, or the balance where `.firm` asks for
-    it. A *peak* below the equity rises to the equity with the next reading. The record keeps *by* and *why*.
+    *day_start* replaces the figure from which the daily loss is counted: the equity, or the balance if
+    `firm.daily_loss_basis` is `balance`. The next reading raises a *peak* below the equity to the equity. The record
+    keeps *by* and *why*.
 
     Raises:
         NotPossible: the account has not been read yet.

@@ -1,4 +1,4 @@
-"""Compute an account's exposure: its positions, and what our entries may still add to them. Pure."""
+"""Compute an account's exposure: its positions, and the quantities that our entries may still add to them. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ class Pending:
     quantity: Decimal
     #: The estimated cost, unsigned, in the account's currency.
     value: Decimal
-    #: The loss down to its stops, in the account's currency.
+    #: The loss if their stops are hit, in the account's currency.
     risk: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
 class StrategyHolding:
-    """The holding of one strategy in one symbol, by our record."""
+    """The holding of one strategy in one symbol, according to our record."""
 
     #: Signed: below zero is short.
     quantity: Decimal = _ZERO
     opened_at: datetime | None = None
-    #: The quantity that all strategies hold together by our record.
+    #: The quantity that all strategies hold together, according to our record.
     recorded: Decimal = _ZERO
     #: When the last fill was recorded.
     changed_at: datetime | None = None
@@ -40,7 +40,7 @@ class StrategyHolding:
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """All positions of an account, and all that our entries may still add to them."""
+    """All positions of an account, and everything that our entries may still add to them."""
 
     positions: tuple[Position, ...] = ()
     pending: tuple[Pending, ...] = ()
@@ -56,7 +56,7 @@ class Book:
         return (*self.unreadable, *(each.symbol for each in self.positions if each.quantity and not _is_valued(each)))
 
     def symbols(self) -> frozenset[str]:
-        """Return every symbol that is held, or may be once pending entries fill."""
+        """Return every symbol that is held, or that may be held once pending entries fill."""
         return frozenset(
             [each.symbol for each in self.positions if each.quantity]
             + [each.symbol for each in self.pending if each.quantity]
@@ -74,7 +74,7 @@ class Book:
         return held + sum((each.value for each in self.pending if only is None or each.symbol in only), _ZERO)
 
     def open_risk(self, default_stop_percent: Decimal) -> Decimal:
-        """Return the loss down to the stops. A position without a stop counts with *default_stop_percent*."""
+        """Return the loss if all stops are hit. A position without a stop loses *default_stop_percent* of its value."""
         held = sum((self._risk(each, default_stop_percent) for each in self.positions), _ZERO)
         return held + sum((each.risk for each in self.pending), _ZERO)
 
@@ -83,21 +83,21 @@ class Book:
         assumed = worth(position) * default_stop_percent / 100
         if stop is None or price is None:
             return assumed
-        # The price has passed a stop that lies beyond it, so that stop limits no loss.
+        # Below zero when the price has passed the stop already.
         distance = price - stop if position.quantity > 0 else stop - price
         least = assumed if position.symbol in self.unstopped else _ZERO
         return max(distance * abs(position.quantity), least)
 
 
 def _is_valued(position: Position) -> bool:
-    """Return whether the value is known. It is 0 for what cost nothing and is worth nothing, such as a right."""
+    """Return whether the value is known. A position may cost nothing and be worth nothing, such as a share right."""
     return worth(position) > 0 or (position.market_value is not None and position.cost_basis is not None)
 
 
 def worth(position: Position) -> Decimal:
-    """Return the unsigned value of a position as the broker states it; its cost when the value is unknown.
+    """Return the unsigned value of a position: as the broker states it, else its cost, else its quantity at its price.
 
-    It is 0 when neither that nor a price is known; entries wait for one (`Book.unread`).
+    The result is 0 when none of these is known; entries wait until one is (`Book.unread`).
     """
     stated = position.market_value or position.cost_basis
     return abs(stated) if stated else abs(position.quantity) * (position.price or _ZERO)

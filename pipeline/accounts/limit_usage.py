@@ -113,7 +113,7 @@ def _orders(
 
 
 def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[_Usage]:
-    """Yield the use of each exposure limit by the positions. Of all symbols, the largest position counts."""
+    """Yield how much of each exposure limit the positions use. For the limit of a symbol, the largest one counts."""
     limits, equity, book = executor.limits, snapshot.account.equity, Book(positions=snapshot.positions)
     symbols = book.symbols()
     if limits.open_positions is not None:

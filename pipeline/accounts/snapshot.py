@@ -32,7 +32,7 @@ class Snapshot:
 
     @property
     def clock(self) -> ClockReading | None:
-        """Return the clock that was read with the account or later; None when it could not be read."""
+        """Return the clock if it was read with the account or later; None when it could not be read."""
         last = self.last_clock
         return last if last is not None and last.read_at >= self.taken_at else None
 
@@ -50,7 +50,7 @@ class SnapshotRow:
     unreadable: list[str]
     taken_at: datetime
     clock: dict[str, Any] | None
-    #: Which keys read it, as `GuardedBroker.keys`.
+    #: The keys that read the account, in the form of `GuardedBroker.keys`.
     keys: str | None
     now: datetime
 
@@ -80,7 +80,7 @@ def read_snapshot(connection: Connection[DictRow], executor_id: str) -> Snapshot
 
 def snapshot_values(snapshot: Snapshot) -> dict[str, Any]:
     """Return the values that the record keeps of *snapshot*."""
-    # The raw answer repeats the figures, and holds more of the owner's affairs than the rules need.
+    # The raw answer repeats the figures, and holds more about the owner than the rules need.
     account = _ACCOUNT.dump_python(snapshot.account, mode="json", exclude={"raw"})
     return {
         "account_number": snapshot.account.number,

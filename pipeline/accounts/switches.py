@@ -37,8 +37,9 @@ def turn_on(
 ) -> bool:
     """Turn a switch on in the caller's transaction; return whether that changed anything.
 
-    A switch that is on already keeps the *facts*, the name and the time of its first turn. *flatten* asks the keeper
-    to close everything once. While the halt is on, a person may ask for that again, and a limit does not.
+    A switch that is already on keeps the *facts*, the name (*by*) and the time with which it was turned on. *flatten*
+    asks the keeper to close everything once. While the switch stays on, a person may ask for that again; a limit may
+    not.
     """
     values = {
         "switch_id": uuid4(),
@@ -80,14 +81,14 @@ def active_switches(connection: Connection[DictRow], account_key: str | Collecti
 
 
 def release(connection: Connection[DictRow], executor_id: str, codes: Collection[Code]) -> int:
-    """Make the executions that *executor_id* holds for one of *codes* due now; return how many."""
+    """Make the executions of *executor_id* due now that are held for one of *codes*; return their number."""
     values = {"executor_id": executor_id, "reason_codes": [code.value for code in codes]}
     return execute(connection, sql("switches", "release_paused"), values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlattenRequest:
-    """A switch that asks to close everything."""
+    """A switch with a request to close everything."""
 
     switch_id: UUID
     cause: str
@@ -119,7 +120,7 @@ class SwitchStatus:
 
 
 class Switches:
-    """Turns switches for a person, by executor. Every method may be run again with the same values.
+    """Turns the switches of an executor's account for a person. Every method may be run again with the same values.
 
     Every method raises `RecordUnavailable` while PostgreSQL is away.
     """
@@ -168,7 +169,7 @@ class Switches:
         return self._record.run(lambda connection: _status(connection, executor_id))
 
     def over(self, executor: ExecutorSettings) -> list[Use]:
-        """Return the use of each loss limit that stops entries, even after a person turns its switch off."""
+        """Return each loss limit whose use stops entries, even if a person has turned its switch off."""
         baseline = self._record.run(
             lambda connection: equity_baseline(connection, account_key_of(connection, executor.id))
         )

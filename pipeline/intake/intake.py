@@ -73,7 +73,7 @@ class Intake:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
         *waited* is the time since the signal was received. It counts towards the age, unless `generated_at` is given.
-        *by_person* is decided by the route of the signal and not by its source, since a sender may write any source.
+        *by_person* follows from the route of the signal; its source alone proves nothing, since senders may write any.
 
         Raises:
             InvalidSignal: *raw* is not a signal; it was recorded as a refusal.

@@ -1,4 +1,4 @@
-"""Record each second that a process is alive. RQ forgets its workers with Redis, so this is a row in PostgreSQL."""
+"""Record each second that a process is alive: in PostgreSQL, since RQ's list of workers is lost with Redis."""
 
 import os
 import socket
@@ -61,7 +61,7 @@ class Heartbeat:
         self._record.close()
 
     def _beat_for_ever(self) -> None:
-        # Processes that were killed have left their rows.
+        # Delete the old rows of processes that were killed.
         self._run(sql("heartbeats", "forget"), {})
         while True:
             healthy, facts = self._health()
@@ -71,7 +71,7 @@ class Heartbeat:
                 return
 
     def _run(self, statement: LiteralString, values: dict[str, Any]) -> None:
-        # A missing heartbeat is what readers of this row look for, so a failure needs no report here.
+        # Readers of this row notice a missing heartbeat, so a failure needs no report here.
         with suppress(TradewireError):
             self._record.do(statement, values)
 

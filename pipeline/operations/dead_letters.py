@@ -51,7 +51,7 @@ class DeadLetter:
         return sentence(self.reason_code, self.reason_facts)
 
     def job(self) -> DeadJob:
-        """Return the job that RQ shows for it. The text is ours: nothing of a broker gets onto RQ's pages."""
+        """Return the job that RQ shows for this dead letter. Its text is ours; RQ's pages show no text of a broker."""
         return DeadJob(
             execution_id=self.execution_id,
             executor_id=self.executor_id,
@@ -76,7 +76,7 @@ class DeadLetters:
         """Queue an execution again. An order that may exist is looked up before anything is sent.
 
         Raises:
-            NotPossible: it is not dead.
+            NotPossible: the execution is not dead.
             RecordUnavailable: PostgreSQL is away.
         """
         if not self._requeue(execution_id, None, by=by, why=why, accept_age=accept_age):
@@ -85,7 +85,7 @@ class DeadLetters:
     def requeue_from_dashboard(self, job_id: str, execution_id: UUID) -> bool:
         """Requeue the dead letter that *job_id* names, because a person requeued its job on rq-dashboard.
 
-        It does so once per dead letter. Return whether the dead letter was open.
+        Each dead letter is requeued once. Return whether this one was still open.
         """
         # The number belongs to one dead letter of the execution. The job of an earlier dead letter requeues nothing.
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]
@@ -98,7 +98,7 @@ class DeadLetters:
         """Close a dead letter for good.
 
         Raises:
-            NotPossible: it is not dead.
+            NotPossible: the execution is not dead.
             RecordUnavailable: PostgreSQL is away.
         """
         if not self._close("discard", {"execution_id": execution_id, "by": by, "why": why}, ending="discarded"):
@@ -136,5 +136,5 @@ class DeadLetters:
 
 
 def state_of(connection: Connection[DictRow], execution_id: UUID) -> State | None:
-    """Return the state of an execution; None when there is none of that id."""
+    """Return the state of an execution; None if no execution has that id."""
     return fetch_maybe(connection, State, sql("executions", "state_of"), {"execution_id": execution_id})

@@ -1,4 +1,4 @@
-"""End a waiting execution because a person wants it."""
+"""End a waiting execution at a person's request."""
 
 from dataclasses import asdict, dataclass
 from uuid import UUID
@@ -78,7 +78,7 @@ def _hint(state: State, execution_id: UUID) -> str:
             return f"a dead letter is closed by `tradewire dead discard {execution_id} --why TEXT`"
         case State.ACCEPTED | State.PARTIALLY_FILLED:
             return "its order works at the broker: cancel it there, and the keeper records that"
-        # The statement ends these states, unless the broker may have an order.
+        # An execution in these states is ended unless the broker may have its order.
         case State.HELD | State.QUEUED:
             return "its order may be at the broker and is looked up; try again when `tradewire why` shows the result"
         case _ if state in UNDECIDED:

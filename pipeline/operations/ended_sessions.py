@@ -1,4 +1,4 @@
-"""The sessions of the page that were ended: a copy of the cookie opens nothing after the logout."""
+"""Record the sessions of the page that have ended, so that a copy of the cookie is refused after the logout."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class _Ended:
 
 
 def end_session(record: Record, nonce: str, *, lasts_s: int) -> None:
-    """End a session whose cookie would be valid for *lasts_s* more at most. Raises RecordUnavailable."""
+    """End a session whose cookie is valid for at most *lasts_s* more seconds. Raises RecordUnavailable."""
     record.do(sql("sessions", "forget"))
     record.do(sql("sessions", "end"), {"nonce": nonce, "lasts_s": lasts_s})
 

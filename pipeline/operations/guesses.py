@@ -15,15 +15,15 @@ V = TypeVar("V")
 PER_MINUTE = 20
 _MINUTE_S = 60.0
 _MOST_KEPT = 5000
-# The holder of one IPv6 address has its whole network.
+# A client with one IPv6 address usually has the whole network of it.
 _IPV6_NETWORK = 64
 
 
 class Guesses:
     """Counts wrong tokens by address. Thread-safe.
 
-    While an address is over its limit, it gets no answer to a token that it has not used before. One that was right
-    from there goes on working, so that a program with an old token does not stop the others of its machine.
+    While an address is over its limit, its tokens are not checked, except those that were right from there before. So a
+    program with an old token does not stop the other programs of its machine.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +33,7 @@ class Guesses:
         self._right: dict[tuple[str, str], None] = {}
 
     def wait_s(self, address: str | None, token: str) -> float | None:
-        """Return the seconds until *address* may try *token*; None when it may now."""
+        """Return the seconds until *address* may try *token*; None when it may try it now."""
         network, now = _network(address), self._clock()
         with self._lock:
             count, until = self._wrong.get(network, (0, now))

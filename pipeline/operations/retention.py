@@ -1,7 +1,7 @@
 """Remove old details from the record, in small transactions.
 
-What guards the money stays for ever: signals with (source, source_id) and content hash, executions with their ids, and
-orders with their ids and fills. So a signal that is sent again years later is still the same signal.
+Rows that guard the money stay for ever: signals with (source, source_id) and content hash, executions with their ids,
+and orders with their ids and fills. So a signal that is sent again years later is still recognised as the same one.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
-    """How much was removed, or would be."""
+    """The number of rows that were removed, or would be."""
 
     #: Executions whose steps and attempts were removed.
     executions: int
@@ -52,10 +52,10 @@ class _Refused:
 
 
 def remove_details(record: Record, *, before: datetime, dry_run: bool = False, batch: int = _BATCH) -> Removed:
-    """Remove details from before a time; with *dry_run* only count them. After an interruption, the next call goes on.
+    """Remove details older than *before*; with *dry_run* only count them. After an interruption, the next call goes on.
 
     Raises:
-        RecordUnavailable: PostgreSQL is away; what was removed so far stays removed.
+        RecordUnavailable: PostgreSQL is away; the details that were removed so far stay removed.
     """
     pruned = [_prune(record, window, dry_run=dry_run) for window in _windows(record, before, batch)]
     key = {"before": before, "limit": batch}
@@ -76,7 +76,7 @@ def remove_details(record: Record, *, before: datetime, dry_run: bool = False, b
 
 
 def _windows(record: Record, before: datetime, batch: int) -> Iterator[dict[str, Any]]:
-    """Return spans of recording times, the oldest first. All executions of one moment are in one span."""
+    """Yield spans of recording times, the oldest first. All executions of one moment are in one span."""
     after = _FIRST
     while True:
         key = {"after": after, "before": before, "limit": batch}

@@ -39,7 +39,7 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedToken:
-    """One token as `tradewire token list` prints it, never the token itself; its JSON has the fields in this order."""
+    """One line of `tradewire token list`, without the token itself; its JSON has the fields in this order."""
 
     name: str
     scopes: list[str]
@@ -70,7 +70,7 @@ def make_token(record: Record, name: str, scopes: Collection[Scope], *, by: str)
     token = _PREFIX + secrets.token_urlsafe(32)
     values = {"name": name, "sha256": digest(token), "scopes": sorted(scopes), "by": by}
     if not record.do(sql("tokens", "insert"), values):
-        # It may be ours all the same: made by a first try whose answer to the COMMIT was lost.
+        # The existing token may be this one: a first try may have inserted it, and lost only the answer to its COMMIT.
         holder = holder_of(record, token)
         if holder is None or holder.name != name:
             raise NotPossible(f"there is a token {name!r} already; a name is not used twice")
@@ -106,5 +106,5 @@ def tokens(record: Record) -> list[ListedToken]:
 
 
 def digest(token: str) -> str:
-    """Return the hash that is kept of a token. The token is long and random, so no salt is needed."""
+    """Return the hash that the record keeps of a token. The token is long and random, so no salt is needed."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""List what no process of ours watches once everything is stopped: open orders and positions."""
+"""List the open orders and positions, which no process of ours watches once everything is stopped."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -24,12 +24,12 @@ def job_id(execution_id: object, enqueues: int) -> str:
 
 
 def description(action: str, symbol: str, confidence: Decimal | None, executor_id: str) -> str:
-    """Return what rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
+    """Return the text that rq-dashboard shows for a job: `BUY AAPL 98.0 % → argo`."""
     percent = "" if confidence is None else f" {confidence:.1f} %"
     return f"{action} {symbol}{percent} → {executor_id}"
 
 
-# While Redis is away, each try may last until its time limit, so most signals skip it.
+# While Redis is away, a try may last until its time limit, so it is made only once per pause and not for every signal.
 _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 
 
@@ -46,7 +46,7 @@ class Dispatcher:
         return self._queues.depth(executor_id)
 
     def enqueue(self, executions: Iterable[ExecutionRow]) -> bool:
-        """Enqueue those of *executions* that wait for their executor; False when some are left to the keeper."""
+        """Enqueue those of *executions* that are queued; return False when some of them are left to the keeper."""
         if time.monotonic() < self._again_at:
             return False
         jobs = [_first_job(execution) for execution in executions if execution.state is State.QUEUED]

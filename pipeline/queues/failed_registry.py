@@ -83,7 +83,7 @@ class FailedRegistry:
                 self._connection.delete(*(Job.key_for(text_of(entry).partition(":")[0]) for entry in some))
             # As bytes, because another program may have pushed any bytes; those are removed too.
             parked: set[Any] = set(self._connection.lrange(queue.intermediate_queue_key, 0, 499))
-            # A job is parked for milliseconds. If it is still there in the next round, its worker died.
+            # A worker parks its job here for milliseconds. If the job is still here in the next round, the worker died.
             for parked_id in parked & self._parked.get(executor_id, set()):
                 job_id = text_of(parked_id)
                 gone = self._connection.lrem(queue.intermediate_queue_key, 1, parked_id)
@@ -93,6 +93,6 @@ class FailedRegistry:
 
 
 def _in_parts(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    # Another program may have added very many: a request for each would take minutes.
+    # Another program may have added very many ids, and a request for each would take minutes.
     for first in range(0, len(ids), _AT_ONCE):
         yield ids[first : first + _AT_ONCE]

@@ -24,7 +24,7 @@ class QueueJob:
     job_id: str
     #: The text on the dashboard.
     description: str
-    #: Goes before all other jobs: a worker has had the execution before, so it has waited already.
+    #: The job goes before all others: a worker has had the execution before, so it has waited already.
     at_front: bool = False
 
 
@@ -44,19 +44,19 @@ class DeadJob:
         return f"{DEAD_PREFIX}{self.execution_id}-{self.number}"
 
 
-#: No field of a job of ours is longer. RQ unpacks some, and a byte of those becomes up to 1,000.
+#: The most bytes of a field of our own jobs. RQ decompresses some fields, and one byte may become 1,000.
 _LONGEST_FIELD = 16_384
 
 
 class ForeignJob(ValueError):
-    """This job is not one of ours: it calls another function, or is too long. It was refused."""
+    """The job is not one of ours: it calls another function, or is too long. It was refused."""
 
 
 class BoundedJob(Job):
     """An RQ job whose fields are no longer than those of a job of ours."""
 
     def restore(self, raw_data: Any) -> Any:
-        """Read the fields that Redis has. Raises ForeignJob: one is too long."""
+        """Read the fields that Redis has. Raises ForeignJob if one is too long."""
         longest = max(map(len, raw_data.values()))
         if longest > _LONGEST_FIELD:
             raise ForeignJob(f"job {self.id[:80]} is too long: a field has {longest} bytes")
@@ -64,7 +64,7 @@ class BoundedJob(Job):
 
 
 class ExecutionJob(BoundedJob):
-    """An RQ job that calls no function. A job's data may name any function that Python can import."""
+    """An RQ job that calls no function, because a job's data may name any function that Python can import."""
 
     @property
     def func(self) -> Any:

@@ -22,7 +22,10 @@ class ExecutionQueue:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Map errors, and log an outage once. It only ends with a write, since a full Redis still answers reads."""
+        """Map errors, and log an outage once.
+
+        The outage counts as over only after a successful write, since a full Redis still answers reads.
+        """
         try:
             if self._outage.failing:
                 check_writes(self.connection)
@@ -94,5 +97,5 @@ def _queue_data(job: QueueJob) -> EnqueueData:
 
 
 def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:
-    # Each job for the front is pushed before the others, so these go in reverse: the first of them ends up first.
+    # A job for the front is pushed before all others, so these jobs are pushed in reverse order.
     return [*(job for job in jobs if not job.at_front), *(job for job in reversed(jobs) if job.at_front)]

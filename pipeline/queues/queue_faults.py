@@ -13,14 +13,14 @@ from pipeline.queues.jobs import queue_name, text_of
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_writes
 
-# Up to this length a queue's ids are worked off within seconds, whatever they are.
+# Workers get through this many ids within seconds, whatever they are.
 _HARMLESS = 1000
 _LATE = "workers take executions from the record, after 5 s"
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueFault:
-    """A sentence about what is wrong, of one executor's queue or of all."""
+    """A fault of one executor's queue or of all queues, in a sentence, and its remedy."""
 
     #: Stays the same while the fault lasts.
     key: str
@@ -31,7 +31,7 @@ class QueueFault:
 def queue_faults(
     queues: ExecutionQueue, executor_ids: Sequence[str], undecided: Callable[[], Mapping[str, int]]
 ) -> list[QueueFault]:
-    """Return what is wrong. *undecided* returns how many executions of each executor may have a job.
+    """Return the faults. *undecided* returns how many executions of each executor may have a job.
 
     Raises:
         QueueUnavailable: Redis is away, or refuses writes.

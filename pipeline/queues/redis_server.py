@@ -23,7 +23,7 @@ _NO_LIST = "tradewire:no-such-list"
 
 
 def connect(redis_url: str, *, timeout_s: float = 2.0) -> Redis:
-    """Return a connection that does not retry by itself, because redis-py would send a whole transaction twice."""
+    """Return a connection that does not retry by itself: redis-py's retries would send a whole transaction twice."""
     return Redis.from_url(
         redis_url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
@@ -53,7 +53,8 @@ def check_server(connection: Redis) -> None:
     """Refuse a server that would lose jobs.
 
     Raises:
-        NotPossible: it wants a password or other rights, is not Redis, is too old, a cluster or a replica, or evicts.
+        NotPossible: the server wants a password or other rights, is not Redis, is too old, is a cluster or a replica,
+            or evicts keys.
         QueueUnavailable: it cannot be reached, or accepts no writes.
     """
     with mapped():
@@ -90,14 +91,14 @@ def check_writes(connection: Redis) -> None:
     """Check whether the server accepts writes, by a write that changes nothing: a move from a list that does not exist.
 
     Raises:
-        QueueUnavailable: it is away, out of memory, a replica, or cannot write to its disk.
+        QueueUnavailable: the server is away, out of memory, a replica, or cannot write to its disk.
     """
     with mapped():
         connection.lmove(_NO_LIST, _NO_LIST)
 
 
 def queue_outage(connection: Redis) -> Outage:
-    """Return this process's state of outages of this Redis."""
+    """Return the outage that all users of this Redis in this process share."""
     # Not the whole address, which may hold a password.
     place = connection.connection_pool.connection_kwargs
     return outage_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))

@@ -1,4 +1,4 @@
-"""Examine new connections to PostgreSQL: the server's age and role, a pooler in between, and our enums."""
+"""Examine new connections to PostgreSQL: the server's version and role, a pooler in between, and our enums."""
 
 from typing import Any, LiteralString
 
@@ -25,9 +25,9 @@ _OLDEST_SERVER = 140_000
 def is_pooled(connection: Connection[Any]) -> bool:
     """Return whether a pooler answers in place of PostgreSQL.
 
-    A pooler may give each transaction to another of its own sessions, so at login it cannot tell the client which
-    process of PostgreSQL will serve it: it invents a number. Session settings and prepared statements would be met by
-    other clients.
+    A pooler may run each transaction in another of its own sessions. At login it does not know yet which process of
+    PostgreSQL will serve the client, so it invents a process number. Behind a pooler, session settings and prepared
+    statements would leak to other clients.
     """
     return bool(_shown(connection, "SELECT pg_backend_pid()") != connection.info.backend_pid)
 
@@ -44,8 +44,8 @@ def examine(connection: Connection[DictRow]) -> None:
         raise NotPossible(
             f"PostgreSQL {connection.info.server_version // 10000} is too old: tradewire needs 14 or newer"
         )
-    # Asked and not read from the session's parameters: those of a pooler may be from before a failover. On a standby
-    # every transaction is read-only.
+    # The server is asked, since the session parameters of a pooler may be from before a failover. On a standby, every
+    # transaction is read-only.
     if _shown(connection, "SHOW transaction_read_only") == "on":
         raise RecordUnavailable(_STANDBY)
     if is_pooled(connection):

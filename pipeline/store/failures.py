@@ -1,4 +1,4 @@
-"""Say in plain words why PostgreSQL did not do what was asked of it."""
+"""Turn PostgreSQL's failures into our errors, with the reason in plain words."""
 
 import time
 
@@ -20,15 +20,15 @@ def first_line(error: Exception) -> str:
 
 
 def failure_of(error: Exception) -> RecordUnavailable:
-    """Return a failure that passes as ours: it tells a full disk and a server that answers from one that is away."""
-    # A connection that is refused for this reason comes without a code.
+    """Return our error for a failure that passes by itself: RecordFull for a full disk, else RecordUnavailable."""
+    # When a full disk makes PostgreSQL refuse a connection, the error has no code.
     if isinstance(error, DiskFull) or _NO_SPACE in str(error):
         return RecordFull(f"the disk of PostgreSQL is full: {first_line(error)}")
     return RecordUnavailable(f"PostgreSQL cannot be reached: {first_line(error)}")
 
 
 def log_refusal(error: RecordFull | MissingRights) -> None:
-    """Log once a minute that PostgreSQL answers and refuses. It is no outage, because other statements succeed."""
+    """Log once a minute at most that PostgreSQL answers and refuses: no outage, since other statements succeed."""
     now = time.monotonic()
     if now - _logged_at.get(type(error), float("-inf")) >= _LOG_EVERY_S:
         _logged_at[type(error)] = now

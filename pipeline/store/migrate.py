@@ -51,9 +51,9 @@ def migrate(database_url: str) -> list[str]:
             change it.
     """
     try:
-        # No prepared statements: behind a pooler they would be left to other clients.
+        # No prepared statements: behind a pooler they would leak to other clients.
         with psycopg.connect(database_url, connect_timeout=5, prepare_threshold=None) as connection:
-            # The migrations that another process applied are read after its lock ended.
+            # Read committed, so that after waiting for the lock this process sees the migrations of the other one.
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             applied: list[str] = []
             while names := _apply(connection):
@@ -67,10 +67,10 @@ def migrate(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg.Connection) -> list[str]:
-    """Apply what one transaction may, and return the names; an empty list when nothing is missing.
+    """Apply as many migrations as one transaction may, and return their names; an empty list when none is missing.
 
-    An empty database gets the whole schema at once, so that a process that waits for it never meets a part of it. An
-    older schema gets one migration at a time: PostgreSQL lets a new value of an enum be used only after its commit.
+    An empty database gets the whole schema at once, so that a waiting process never sees only a part of it. An older
+    schema gets one migration at a time: PostgreSQL allows the use of a new enum value only after its commit.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
@@ -89,7 +89,8 @@ def _apply(connection: psycopg.Connection) -> list[str]:
 
 
 def _missing(connection: psycopg.Connection) -> list[Migration]:
-    # A user without the right to create tables may look whether there is anything to do.
+    # Not `CREATE TABLE IF NOT EXISTS`: a user without the right to create tables can then still find out that nothing
+    # is missing.
     if connection.execute("SELECT to_regclass('migration') IS NULL").fetchone() == (True,):
         connection.execute(
             "CREATE TABLE migration (version integer PRIMARY KEY, name text NOT NULL, "

@@ -1,4 +1,4 @@
-"""The processes that are alive, by their heartbeats in the record."""
+"""The running processes, by their heartbeats in the record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from pipeline.store.statements import sql
 #: A process whose last heartbeat is older than this counts as gone.
 GONE_AFTER = timedelta(seconds=4)
 
-#: The name of the fact with the hashes of the settings that the process uses, by executor.
+#: The fact in a heartbeat with the hash of the settings that the process uses, by executor.
 SETTINGS = "settings"
-#: The name of the fact with the release of tradewire that the process runs.
+#: The fact in a heartbeat with the release of tradewire that the process runs.
 VERSION = "version"
 
 
@@ -36,7 +36,7 @@ class LivingProcess:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Return the hash of the settings that it runs with, by executor."""
+        """Return the hash of the settings that the process runs with, by executor."""
         return self.facts.get(SETTINGS) or {}
 
 

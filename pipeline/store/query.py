@@ -25,7 +25,7 @@ def fetch_one(
     """Return the only row of *statement*.
 
     Raises:
-        LookupError: there is no row. Use `fetch_maybe` where that may happen.
+        LookupError: there is no row. Use `fetch_maybe` if that can happen.
     """
     found = fetch_maybe(connection, row, statement, values)
     if found is None:
@@ -87,7 +87,7 @@ def _factory(row: type[T]) -> RowFactory[T]:
 
 @cache
 def _enum_fields(row: type[Any]) -> tuple[tuple[str, type[StrEnum]], ...]:
-    """Return the fields whose type is a StrEnum, or a StrEnum or None. PostgreSQL stores some of them as text."""
+    """Return the fields whose type is a StrEnum, with or without None. PostgreSQL stores some of them as text."""
     found = []
     for name, hint in get_type_hints(row).items():
         options = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)

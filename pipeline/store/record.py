@@ -25,11 +25,11 @@ from pipeline.store.rights import missing_rights
 T = TypeVar("T")
 Unit = Callable[[Connection[DictRow]], T]
 
-#: Every transaction begins with these settings, and the session has none: behind a pooler, the next transaction of a
-#: session may be another client's. A unit reads after it has waited for a lock what the holder of the lock wrote, which
-#: it would not see in the snapshot of a stricter level, such as the server's default may be.
+#: Every transaction sets these for itself and not for its session: behind a pooler, the next transaction of the session
+#: may be another client's.
+#: Read committed, whatever the server's default: a unit that waited for a lock must see what the lock's holder wrote.
 #: Our statements take milliseconds. One that takes seconds is stuck, and must not keep a row locked.
-#: The times, dates and intervals of other styles could not be read.
+#: Times, dates and intervals in other styles could not be read.
 _BEGIN: Final = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
     "SET LOCAL statement_timeout = '10s'; SET LOCAL lock_timeout = '5s'; "
@@ -62,10 +62,10 @@ RetryFor = float | None | Literal[Usual.USUAL]
 
 
 class _Pool(ConnectionPool[Connection[DictRow]]):
-    """A pool that remembers why it has no connection, because its own timeout does not tell."""
+    """A pool that remembers why it has no connection, because the pool's own timeout error does not say so."""
 
     failure: Exception | None = None
-    #: A connection to PostgreSQL has succeeded before.
+    #: True once a connection to PostgreSQL has succeeded.
     met = False
 
     def _connect(self, timeout: float | None = None) -> Connection[DictRow]:
@@ -125,12 +125,12 @@ class Record:
         Args:
             unit: The function to run; idempotent.
             retry_for_s: For how many seconds to try again; None means until `stopping` is set. The default is the
-                one that the record was made with.
+                value that the record was made with.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away for longer than that.
+            RecordUnavailable: PostgreSQL stayed away for longer than *retry_for_s*.
             MissingRights: the role lacked a right on a table for longer than that.
-            NotMigrated: it has no tables, and was not migrated in that time.
+            NotMigrated: the database has no tables, and was not migrated in that time.
             NotPossible: this PostgreSQL is too old.
         """
         retry_for_s = self._retry_for_s if retry_for_s is USUAL else retry_for_s
@@ -153,7 +153,7 @@ class Record:
                 else:
                     self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
-                # Waiting helps only while PostgreSQL is away or not migrated yet.
+                # Only a RecordUnavailable can pass while this process waits.
                 if over or not isinstance(cause, RecordUnavailable):
                     raise cause from None
             else:
@@ -200,7 +200,7 @@ class Record:
             return MissingRights(f"PostgreSQL: {first_line(error)}{self._missing_rights()}")
         return failure_of(error)
 
-    # PostgreSQL names the table, and neither the role nor the right.
+    # PostgreSQL's error names the table, but neither the role nor the right.
     def _missing_rights(self) -> str:
         with suppress(psycopg.Error, PoolTimeout, TradewireError), self._pool.connection() as connection:
             lacks = missing_rights(connection)

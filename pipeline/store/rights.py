@@ -41,5 +41,5 @@ def _few(tables: list[str]) -> str:
 
 @cache
 def _tables() -> frozenset[str]:
-    # Dropped ones too: the statement ignores tables that do not exist.
+    # This includes tables that were dropped later; the statement ignores them.
     return frozenset(name for migration in migrations() for name in _CREATE_TABLE.findall(migration.text))

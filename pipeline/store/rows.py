@@ -54,13 +54,14 @@ class SignalRow:
     generated_at: datetime | None
     expires_at: datetime | None
     recorded_at: datetime
-    #: Sizes in the account's currency, in percent of the equity, and of the position. A signal has one size at most.
+    #: Sizes in the account's currency, in percent of the equity, and in percent of the position. A signal has one size
+    #: at most.
     notional: Decimal | None = None
     equity_percent: Decimal | None = None
     close_percent: Decimal | None = None
-    #: market: an entry at the price that the worker reads.
+    #: `market` for an entry at the price that the worker reads.
     price: str | None = None
-    #: A person sent it, by the way in which it came.
+    #: True if a person sent the signal, judged by its route.
     by_person: bool = False
 
 
@@ -116,14 +117,14 @@ class OrderRow:
     ended_at: datetime | None
     strategy: str
     stop_price: Decimal | None
-    #: The possible loss down to its stop, in the account's currency.
+    #: The loss if its stop is hit, in the account's currency.
     risk: Decimal
     filled_at: datetime | None
-    #: The quantity of its newest replacement at the broker, with what was filled before; None: none is known.
+    #: The quantity of the newest order that replaced it at the broker, earlier fills included; None if none is known.
     replacement_quantity: Decimal | None = None
-    #: The quantity that an exit left out, since the broker never takes it.
+    #: The quantity that an exit left out, since the broker takes no order of so little.
     dust: Decimal = Decimal(0)
-    #: The quantity that is left to a further exit.
+    #: The quantity that is left for a further exit.
     rest: Decimal = Decimal(0)
 
 
@@ -136,7 +137,7 @@ class StrayOrder:
     client_order_id: str
     side: str
     symbol: str
-    #: Empty for an order of an amount of money.
+    #: Empty for an order whose size is an amount of money.
     quantity: str
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ _NAME = re.compile(r"^-- name: (\w+)$")
 
 @cache
 def _load(file: str) -> dict[str, LiteralString]:
-    """Read the statements of one file, without comments: a placeholder in one would become a parameter."""
+    """Read the statements of one file, without comments: a placeholder in a comment would become a parameter."""
     statements: dict[str, list[str]] = {}
     current: list[str] = []
     for line in files("pipeline.sql").joinpath(f"{file}.sql").read_text("utf-8").splitlines():

@@ -13,5 +13,5 @@ class _Undecided:
 
 
 def undecided(record: Record) -> dict[str, int]:
-    """Return how many executions of each executor are not decided. Raises RecordUnavailable."""
+    """Return how many executions of each executor may have a job in its queue. Raises RecordUnavailable."""
     return {each.executor_id: each.count for each in record.all(_Undecided, sql("executions", "undecided"))}

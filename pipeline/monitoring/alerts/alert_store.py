@@ -44,11 +44,11 @@ class AlertStore:
         kinds = frozenset[AlertKind]().union(*(result.kinds for result in results))
         known = set(fetch_all(connection, str, sql("alerts", "open_keys"), {"kinds": _values(kinds)}))
         found = {alert.key: alert for result in results for alert in result.raised}
-        # An alert that is open already does not have to last again.
+        # The problem of an open alert does not have to last for that time again.
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
-        # A problem that went away and comes back has to last for the full time again.
+        # A problem that goes away and comes back has to last for the full time again.
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
-        # If a condition found only a part, an alert that is missing there may still last.
+        # If a condition found only a part of the problems, an alert that it did not find may not be over.
         complete = {kind for result in results if result.complete for kind in result.kinds}
         return [*_opened(connection, lasting), *self._ended(connection, complete, found)]
 

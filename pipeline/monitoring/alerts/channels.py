@@ -19,7 +19,7 @@ _PING_TIMEOUT_S = 10.0
 
 
 def choose_proxies(proxies: str) -> None:
-    """Let no message of this process use a proxy when *proxies* is `off`; nothing else of ours uses one."""
+    """If *proxies* is `off`, no message of this process uses a proxy. Other requests of tradewire never use one."""
     if proxies == "off":
         # apprise has no option for it, and requests, which it uses, reads both spellings.
         os.environ.update(NO_PROXY="*", no_proxy="*")
@@ -48,7 +48,7 @@ def ping(address: SecretStr) -> bool:
 
 @cache
 def _apprise() -> Any:
-    # Its log is turned off, because its error messages may hold the address, which is a secret.
+    # apprise's log is turned off, because its error messages may contain the address, which is a secret.
     import apprise  # noqa: PLC0415 -- slow to import, and only needed when a message is sent
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

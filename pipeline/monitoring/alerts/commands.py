@@ -41,12 +41,12 @@ class ListedAlert:
     seen_at: datetime
     over_at: datetime | None
     acked_at: datetime | None
-    #: The channels that delivered the message about its beginning.
+    #: The channels that delivered the message about the alert's beginning.
     told_by: list[str] | None
 
     @property
     def waits(self) -> bool:
-        """Return whether it is open and unacknowledged."""
+        """Return whether the alert is open and unacknowledged."""
         return self.over_at is None and self.acked_at is None
 
 
@@ -69,7 +69,7 @@ class _Test:
 def try_channels(
     record: Record, alerts: Alerts, names: Collection[str], *, by: str, send: Send = send
 ) -> dict[str, bool]:
-    """Send a test message to each of *names*; record which channels accepted it, and return that by name.
+    """Send a test message to each of *names*; record the channels that accept it, and return by name whether each did.
 
     Raises:
         NotPossible: one of them is not a channel.
@@ -79,7 +79,7 @@ def try_channels(
         if name not in alerts.channels:
             raise NotPossible(f"{name!r} is not a channel; there is {', '.join(alerts.channels) or 'none'}")
     choose_proxies(alerts.settings.proxies)
-    # Sent before the unit, because a unit may run again, and a person should get one test and not several.
+    # Sent before the unit, because a unit may run again, and a person should get only one test message.
     took = {name: send(alerts.channels[name], _TEST) for name in names}
 
     def unit(connection: Connection[DictRow]) -> None:
@@ -94,18 +94,18 @@ def try_channels(
 
 def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str]:
     """Return the channels that accepted a test at the address that they have now."""
-    # By the fingerprint too, because an address that was changed since its test is untested.
+    # The fingerprint must match, too: an address that was changed since its test is untested.
     tests = {(test.channel, test.fingerprint) for test in fetch_all(connection, _Test, sql("alerts", "tests"))}
     return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in tests]
 
 
 def listed(record: Record, *, all_: bool, limit: int = 200) -> list[ListedAlert]:
-    """Return the open alerts, with *all_* also those that are over; the newest first. Raises RecordUnavailable."""
+    """Return the open alerts, or with *all_* every alert; the newest first. Raises RecordUnavailable."""
     return record.all(ListedAlert, sql("alerts", "list"), {"all": all_, "limit": limit})
 
 
 def ack(record: Record, alert_id: int | None, *, by: str, why: str) -> list[AcknowledgedAlert]:
-    """Acknowledge an open alert, or with None all of them, and return those that were acknowledged.
+    """Acknowledge one open alert, or all if *alert_id* is None, and return those that were acknowledged.
 
     Raises:
         NotPossible: there is no such open alert, or it was acknowledged before.

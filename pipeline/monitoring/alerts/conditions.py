@@ -34,12 +34,12 @@ class _Stop:
 class _Refusal:
     executor_id: str
     message: str
-    #: The account may close positions.
+    #: True if the broker refuses only entries, and the account may close positions.
     entries_only: bool
 
 
 def conditions(rate: ExecutionRateAlert) -> list[Condition]:
-    """Return every condition that the keeper checks, except the limits. A message names the earlier ones first."""
+    """Return every condition that the keeper checks, except the limits. New alerts are reported in this order."""
     return [
         _workers,
         execution_conditions.dead_letters,
@@ -105,8 +105,8 @@ def _sources(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings])
 
 
 def _source_trouble(health: Mapping[str, str]) -> str | None:
-    # A source that has finished, such as a replayed file, is silent as intended.
-    # The producer reports these as text.
+    # A source that has finished, such as a file that was read, is silent as intended. The producer reports these facts
+    # as text.
     silent, failing = health.get("silent") == "True", health.get("ok") == "False"
     if health.get("finished") == "True" or not (silent or failing):
         return None
@@ -118,7 +118,7 @@ def _refusals(connection: Connection[DictRow], executors: Mapping[str, ExecutorS
     refusals = fetch_all(connection, _Refusal, sql("alerts", "refusals"), {"executor_ids": list(executors)})
     alerts = []
     for refusal in refusals:
-        # The broker chooses the length of its message, and the subject becomes the title of ours.
+        # The broker's message may be long, and the subject becomes the title of our message.
         refused = "every entry" if refusal.entries_only else "the account"
         subject = f"the broker refuses {refused} of {refusal.executor_id}: {refusal.message[:200]}"
         alerts.append(raised(AlertKind.ACCOUNT_REFUSED, refusal.executor_id, subject, executor=refusal.executor_id))

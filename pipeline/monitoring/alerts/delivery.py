@@ -1,4 +1,4 @@
-"""Deliver messages about alerts: each once per channel, and to the next channel when one does not accept it."""
+"""Deliver messages about alerts: each at least once, and by the next channel when one does not accept it."""
 
 import time
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class _Untold(UntoldAlert):
 
     @property
     def changed_at(self) -> datetime:
-        """Return when it began, or when it ended if its beginning was reported before."""
+        """Return when the alert began, or when it ended if its beginning was reported before."""
         return self.opened_at if self.opened_in is None or self.over_at is None else self.over_at
 
 
@@ -73,13 +73,13 @@ class AlertDelivery:
         """
         if not self.alerts.channels:
             return 0
-        # Made before the unit, so that a unit that runs again makes no second message.
+        # The id is made before the unit, so that a unit that runs again makes no second message.
         message_id = uuid4()
         self.record.run(lambda connection: self._make(connection, message_id))
         return int(self._deliver())
 
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
-        # Run again after a lost answer to its COMMIT, this finds no unreported change and makes no second message.
+        # If this runs again after a lost answer to COMMIT, it finds no unreported change and makes no second message.
         execute(connection, sql("alerts", "lock"))
         alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
         if not alerts or not self._is_due(alerts):
@@ -92,7 +92,7 @@ class AlertDelivery:
         execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
     def _is_due(self, alerts: Sequence[_Untold]) -> bool:
-        """Return whether the oldest change has waited for others, and enough time has passed since the last message."""
+        """Return whether the oldest change has waited for others, and the last message is long enough ago."""
         now, last = alerts[0].now, alerts[0].last_message_at
         gathered = now - min(alert.changed_at for alert in alerts) >= self.gathers
         return gathered and (last is None or now - last >= timedelta(seconds=self.alerts.settings.group_s))
@@ -122,7 +122,7 @@ class AlertDelivery:
         if delivered:
             execute(connection, sql("alerts", "delivered"), which)
             return
-        # Without a gap the channel is given up for this message.
+        # Without a gap, the channel is not tried again for this message.
         gap = None if due.old else timedelta(seconds=self.backoff.after(due.tries))
         execute(connection, sql("alerts", "again"), which | {"gap": gap})
         names = list(self.alerts.channels)

@@ -18,11 +18,11 @@ from pipeline.store.query import fetch_all
 from pipeline.store.rows import StrayOrder
 from pipeline.store.statements import sql
 
-# The most alerts of one kind. Many at once are counted, and reported in one message.
+# The most alerts of one kind. A message counts them, and shows only some.
 _MOST = 1000
 #: An outcome that has been unknown for this long is an alert.
 UNKNOWN_AFTER = timedelta(seconds=30)
-# The first exit and two more tries have failed.
+# From the third try on, the alert is raised: the first exit and one more have failed.
 _TRIES = 3
 
 
@@ -99,7 +99,7 @@ def dead_letters(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
 
 
 def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the executions of which it has been unknown for too long whether the broker has an order."""
+    """Find the executions that have been unknown for too long: the broker may or may not have an order."""
     values = {"age": UNKNOWN_AFTER, "limit": _MOST}
     unknown = fetch_all(connection, _UnknownOutcome, sql("alerts", "unknowns"), values)
     alerts = [
@@ -118,7 +118,7 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
     """Find the positions whose exits have failed several times."""
     alerts = {}
     for exit_ in fetch_all(connection, _TriedExit, sql("alerts", "exits_tried"), {"source": f"{OWN}exit"}):
-        # The source id of a further exit is the first one's execution and its number.
+        # The source id of a repeated exit is the execution id of the first one, and the number of the try.
         root, _colon, number = exit_.source_id.rpartition(":")
         if number.isdecimal() and int(number) >= _TRIES:
             alerts[root] = raised(
@@ -133,7 +133,7 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
 
 
 def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the exits that have waited for 15 minutes while the market was open."""
+    """Find the exits that were recorded over 15 minutes ago, are undecided, and do not wait for the market to open."""
     alerts = []
     for name in executors:
         values = {"executor_id": name, "limit": _MOST}
@@ -147,13 +147,13 @@ def late_exits(connection: Connection[DictRow], executors: Mapping[str, Executor
 
 
 def refused_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the input of the last hour that reads as an exit and was refused, so that a position may stay open."""
+    """Find the refused input of the last hour that reads as an exit: a position may have stayed open."""
     refused = fetch_all(connection, _RefusedExit, sql("alerts", "refused_exits"), {"limit": _MOST})
     alerts = [
         raised(
             AlertKind.EXIT_REFUSED,
             str(each.refusal_id),
-            # The sender chooses parts of the message, and the subject becomes the title of ours.
+            # Parts of this message come from the sender and may be long, and the subject becomes the title of ours.
             f"an exit from {each.source} was refused, so a position may be open: {each.code}, {each.message[:200]}",
             source=each.source,
             code=each.code,
@@ -164,7 +164,7 @@ def refused_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSetti
 
 
 def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the late orders of the last hour: the broker held one after its execution had ended here."""
+    """Find the late orders of the last hour: orders that the broker held although their execution had ended here."""
     orders = fetch_all(connection, _LateOrder, sql("alerts", "late_orders"), {"limit": _MOST})
     alerts = [
         raised(
@@ -180,7 +180,7 @@ def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSetting
 
 
 def stray_orders(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the open orders at the brokers that have an id of ours and that the record does not know."""
+    """Find the open orders at the brokers that have an id of ours but are not in the record."""
     strays = fetch_all(connection, StrayOrder, sql("open_order_audit", "strays"), {"executor_ids": list(executors)})
     kind = AlertKind.STRAY_ORDER
     alerts = [

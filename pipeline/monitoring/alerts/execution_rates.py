@@ -15,8 +15,8 @@ from pipeline.store.query import fetch_all
 from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 
-# With many executions the count is slow. The pause between two counts is at least this many times as long as a count
-# takes.
+# With many executions a count is slow. From the start of one count to the next, at least this many times its duration
+# passes.
 _SHARE = 30
 
 

@@ -1,4 +1,4 @@
-"""Find in the record which exits other orders block, and which orders of others were canceled for an exit."""
+"""Find in the record the exits that other orders block, and the orders of others that were canceled for an exit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def blocked_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSetti
 
 
 def foreign_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the orders of the last hour that were canceled for an exit, and what became of them."""
+    """Find the orders of others that were canceled for an exit: in the last hour, or earlier and not restored yet."""
     orders = fetch_all(connection, _CanceledOrder, sql("alerts", "canceled_orders"), {"limit": _MOST})
     return found(AlertKind.FOREIGN_ORDER, map(_canceled, orders), complete=len(orders) < _MOST)
 
@@ -87,7 +87,7 @@ def _canceled(order: _CanceledOrder) -> Raised:
         subject = f"{subject}, and the broker refuses to take it again: {str(order.message)[:200]}"
     return raised(
         AlertKind.FOREIGN_ORDER,
-        # The key is a new one when the stop is refused, so that this is a new alert.
+        # A stop that the broker refuses to take again has a key of its own, so that it opens a new alert.
         f"{order.order_id}:not_restored" if failed else order.order_id,
         subject,
         Severity.CRITICAL if failed else Severity.WARNING,

@@ -46,7 +46,7 @@ class AlertKind(StrEnum):
     PROCESS_CRASHING = "process_crashing"
 
 
-#: Seconds for which these have to last before they are an alert: processes are restarted, and sources pause.
+#: A problem of these kinds becomes an alert only after so many seconds, so that a restart or a pause raises none.
 HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
     {
         AlertKind.WORKER_MISSING: 15.0,
@@ -95,11 +95,11 @@ class Raised:
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResult:
-    """All that one condition found, and the kinds that it checked."""
+    """The problems that one condition found, and the kinds that it checked."""
 
     kinds: frozenset[AlertKind]
     raised: tuple[Raised, ...]
-    #: Everything that is wrong was found, so alerts that are missing here are over.
+    #: True if every problem of these kinds was found. Then an open alert that is not in *raised* is over.
     complete: bool = True
 
 
@@ -116,5 +116,5 @@ def raised(
 
 
 def found(kind: AlertKind, alerts: Iterable[Raised], *, complete: bool = True) -> ConditionResult:
-    """Return what a condition found that checks for one kind."""
+    """Return the result of a condition that checks for one kind."""
     return ConditionResult(kinds=frozenset({kind}), raised=tuple(alerts), complete=complete)

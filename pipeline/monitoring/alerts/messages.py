@@ -1,4 +1,4 @@
-"""Put all that changed since the last message into one: many alerts of a kind become a count and some examples."""
+"""Compose one message of all changes since the last: many alerts of one kind become a count and some examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Message:
 
 
 def compose(alerts: Sequence[UntoldAlert]) -> Message:
-    """Return the message about alerts that have begun, ended, or both; at least one."""
+    """Return the message about at least one alert; each has begun, ended, or both."""
     begun = [alert for alert in alerts if alert.opened_in is None]
     open_ = [alert for alert in begun if alert.over_at is None]
     ended = [alert for alert in alerts if alert.over_at is not None]

@@ -24,7 +24,7 @@ GAP = timedelta(seconds=30)
 class _LastCheck:
     looked_at: datetime
     gap: timedelta
-    #: Recorded since then, without those that routing skipped.
+    #: The number of executions that were recorded since then, without skipped ones.
     executions: int
 
 
@@ -44,7 +44,7 @@ class AlertMonitor:
         def unit(connection: Connection[DictRow]) -> list[ChangedAlert]:
             unwatched = self._unwatched(connection)
             results = [condition(connection, self.executors) for condition in self.conditions]
-            # The process that runs this is the leading keeper, so one runs.
+            # This process is the leading keeper, so an alert that no keeper runs is over.
             results.append(found(AlertKind.KEEPER_DOWN, []))
             results.append(found(AlertKind.KEEPER_WAS_DOWN, [] if unwatched is None else [unwatched]))
             return self.store.note(connection, results)
@@ -55,7 +55,7 @@ class AlertMonitor:
         return len(changed)
 
     def _unwatched(self, connection: Connection[DictRow]) -> Raised | None:
-        """Note this check; return an alert if none was made for a while and executions came meanwhile."""
+        """Note this check; return an alert if the last check is long ago and executions were recorded since."""
         last = fetch_maybe(connection, _LastCheck, sql("alerts", "looked"), {"watcher": _WATCHER})
         # If no executions came, nothing was missed.
         if last is None or last.gap < self.gap or not last.executions:
@@ -66,9 +66,9 @@ class AlertMonitor:
 
 
 def check_keeper(record: Record, store: AlertStore, *also: ConditionResult) -> int:
-    """Check, from a process that is no keeper, whether one runs; return how many alerts have begun or ended.
+    """Check, from another process than the keeper, whether a keeper leads; return how many alerts began or ended.
 
-    *also* are other findings of this process.
+    *also* are the results of other conditions that this process checked.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

@@ -13,13 +13,13 @@ from pipeline.monitoring.alerts.messages import Message
 
 log = structlog.get_logger(__name__)
 
-#: A restart of PostgreSQL is no alert.
+#: PostgreSQL must be away for this long before an alert is sent, so that a restart raises none.
 HOLDS_S = 10.0
 _AGAIN_AFTER_S = 30.0
 
 
 class RecordWatch:
-    """Sends a message to the first channel that accepts it. When PostgreSQL is back, its absence becomes an alert."""
+    """Sends a message to the first channel that accepts it. Once PostgreSQL is back, the outage becomes an alert."""
 
     def __init__(
         self, alerts: Alerts, *, send: Send = send, holds_s: float = HOLDS_S,
@@ -35,7 +35,7 @@ class RecordWatch:
         self._next_try_at = 0.0
 
     def note_away(self, error: str) -> None:
-        """Note that PostgreSQL did not answer, and send the message when that has lasted long enough."""
+        """Note that PostgreSQL did not answer, and send the message if the outage has lasted long enough."""
         now = self._clock()
         if self._began is None:
             self._began, self._began_at = datetime.now(UTC), now
@@ -53,7 +53,7 @@ class RecordWatch:
         self._told = any(self._send(address, message) for address in self._alerts.channels.values())
 
     def condition(self) -> ConditionResult:
-        """Return the alert about an absence that is over. Call `note_back` when it is recorded."""
+        """Return the alert about the outage that has just ended. Call `note_back` once the alert is recorded."""
         if self._began is None or self._clock() - self._began_at < self._holds_s:
             return found(AlertKind.RECORD_AWAY, [])
         lasted_s = round(self._clock() - self._began_at)

@@ -16,7 +16,7 @@ class MetricKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One metric. The name is as in queries: that of a counter ends in `_total`."""
+    """One metric. Its key in `FAMILIES` is the name that queries use; a counter's name ends in `_total`."""
 
     kind: MetricKind
     labels: tuple[str, ...]

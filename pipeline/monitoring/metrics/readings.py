@@ -98,7 +98,7 @@ def _work(connection: _Connected, executors: _Executors) -> _Readings:
     }
     oldest, queued = dict.fromkeys(executors, 0.0), dict.fromkeys(executors, 0.0)
     for work in fetch_all(connection, _OpenWork, sql("metrics", "unfinished")):
-        # `get` below, because the record also has executors that the file no longer has.
+        # `get` below, because the record may contain executors that the file no longer has.
         name, age = work.executor_id, work.oldest_s
         counts[name, work.mode.value, work.state.value] = work.count
         if work.state in UNDECIDED:
@@ -143,7 +143,7 @@ def _accounts(connection: _Connected, executors: _Executors) -> _Readings:
 
 
 def _processes(connection: _Connected, executors: _Executors) -> _Readings:
-    # These are expected to run, so each is shown even when none is alive.
+    # These processes are expected to run, so each is shown even when it does not run.
     alive = {("worker", name): 0 for name in executors} | {("keeper", "keeper"): 0, ("web", "web"): 0}
     unwell = dict(alive)
     for process in living_processes(connection):

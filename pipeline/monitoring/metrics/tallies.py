@@ -32,7 +32,7 @@ class Spread:
 
 @dataclass(kw_only=True)
 class MetricTally:
-    """Everything that was counted so far, by labels in the order of the family."""
+    """Everything that was counted so far. The keys are label values, in the order of the metric's `Family.labels`."""
 
     moves: Counter[Labels] = field(default_factory=Counter)
     decisions: Counter[Labels] = field(default_factory=Counter)
@@ -91,7 +91,7 @@ class Tallies:
     def count(self, *, within_s: float) -> MetricTally | None:
         """Count the new state changes. Return None when *within_s* was too short for them; the next call continues.
 
-        The next call changes the result. Callers must not change it.
+        Callers must not change the result. The next call updates the same object.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
