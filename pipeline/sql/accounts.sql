@@ -17,7 +17,7 @@ SET account_number = excluded.account_number,
     positions = excluded.positions,
     unreadable = excluded.unreadable,
     keys = excluded.keys,
-    -- Without a new reading the last one stays: it still shows how the broker's time differs from ours.
+    -- Without a new reading of the clock the last one stays: it still shows how the broker's time differs from ours.
     clock = CASE
         WHEN (s.clock ->> 'read_at')::timestamptz > (excluded.clock ->> 'read_at')::timestamptz THEN s.clock
         ELSE coalesce(excluded.clock, s.clock)
@@ -25,7 +25,7 @@ SET account_number = excluded.account_number,
 WHERE s.taken_at <= excluded.taken_at
 
 -- name: claim_reading
--- One process reads the account, and the others wait for its reading. A claim that its process left behind ends by itself.
+-- One process reads the account, and the others wait for its reading. If that process dies, its claim ends at *until*.
 INSERT INTO account_reading AS r (executor_id, until)
 VALUES (%(executor_id)s, clock_timestamp() + %(at_most)s::interval)
 ON CONFLICT (executor_id) DO UPDATE

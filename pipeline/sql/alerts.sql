@@ -5,7 +5,7 @@ WHERE over_at IS NULL
     AND kind = ANY(%(kinds)s)
 
 -- name: raise
--- An open alert stays the same row; its time and text are refreshed every other second.
+-- An open alert stays the same row; its time and text are refreshed at most every 2 s.
 INSERT INTO alert AS a (key, kind, severity, subject, facts)
 SELECT r.key, r.kind, r.severity, r.subject, r.facts
 FROM jsonb_to_recordset(%(raised)s::jsonb) AS r (key text, kind text, severity text, subject text, facts jsonb)
@@ -17,7 +17,7 @@ WHERE a.seen_at < clock_timestamp() - interval '2 seconds'
 RETURNING a.key, a.kind, a.severity, a.subject, a.xmax = 0 AS new
 
 -- name: over
--- End the alerts that were not found for a while. The end of some kinds is not reported in a message.
+-- End the alerts that were not found for a while. For the kinds in *quiet*, no message reports the end.
 UPDATE alert
 SET over_at = clock_timestamp(),
     over_in = CASE WHEN kind = ANY(%(quiet)s) THEN opened_in END
@@ -77,8 +77,8 @@ VALUES (%(message_id)s, %(channel)s, clock_timestamp())
 ON CONFLICT (message_id, channel) DO NOTHING
 
 -- name: claim
--- Take one delivery that is due, the oldest message first. Its next time is set before it is tried, so that another
--- process tries it again when this one dies.
+-- Claim one delivery that is due, the oldest message first. The time of the next try is set before this one, so that
+-- another process tries again if this one dies.
 UPDATE alert_delivery AS d
 SET due_at = clock_timestamp() + %(claim)s::interval,
     tries = d.tries + 1
@@ -193,7 +193,7 @@ JOIN signal AS s USING (signal_id)
 WHERE e.state IN ('accepted', 'partially_filled')
     AND s.source = %(source)s
 UNION ALL
--- Those that were sent several times and that the broker did not have. The number of the sends is that of the tries.
+-- Exits that were sent several times and that the broker did not have. Each send counts as a try.
 SELECT e.executor_id, e.symbol, concat(e.execution_id, ':', e.attempts)
 FROM execution AS e
 JOIN broker_order AS o USING (execution_id, generation)
@@ -210,7 +210,7 @@ ORDER BY at DESC
 LIMIT %(limit)s
 
 -- name: late_orders
--- Orders of executions that had ended, and old orders of requeued executions that were found after the new one was sent.
+-- Orders of executions that had ended, and old orders of requeued executions that were found after a new one was sent.
 SELECT execution_id, executor_id, action, symbol, order_id
 FROM (
     SELECT h.execution_id, e.executor_id, e.action, e.symbol, o.order_id, h.at

@@ -1,5 +1,5 @@
 -- name: sessions
--- The regular sessions of some days, and whether they were read lately.
+-- The regular sessions of some days, and whether each was read within *kept*.
 SELECT day, opens_at, closes_at, read_at > clock_timestamp() - %(kept)s::interval AS fresh
 FROM market_day
 WHERE calendar = %(calendar)s
@@ -7,7 +7,7 @@ WHERE calendar = %(calendar)s
 ORDER BY day
 
 -- name: clear_sessions
--- A day can lose its session: a holiday that was announced late.
+-- Delete the sessions before new ones are saved, since a day can lose its session: a holiday that was announced late.
 DELETE FROM market_day
 WHERE calendar = %(calendar)s
     AND day BETWEEN %(first)s AND %(last)s

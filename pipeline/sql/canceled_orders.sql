@@ -1,6 +1,6 @@
 -- name: ask
--- Record an order before its cancel is asked for. *asks*: its cancel was not asked for a moment ago. *seen_open*: how many
--- times in a row this exit has found it open.
+-- Record an order before its cancel is requested. *asks* is false if the cancel was requested in the last 2 s already.
+-- *seen_open* is the number of times in a row that this exit has found the order open.
 INSERT INTO canceled_order AS c (
     order_id, client_order_id, executor_id, symbol, side, quantity, terms, execution_id
 )
@@ -28,9 +28,9 @@ SET first_asked_at = CASE WHEN c.settled_at IS NULL THEN c.first_asked_at ELSE c
 RETURNING seen_open, asked_at >= statement_timestamp() AS asks
 
 -- name: unsettled
--- Canceled orders whose exit is over: no execution of their side is undecided, and no order of an exit works. An exit
--- that has not been sent five seconds later does not keep the position unprotected. *changed_at*: when the newest fill or
--- end of an order of ours in the symbol became known.
+-- Canceled orders whose exit is over: no execution of their side is undecided, and no order of an exit is working. An
+-- exit that has not been sent after 5 s is not waited for, so that the position does not stay unprotected. *changed_at*
+-- is the time at which the newest fill or end of one of our orders in the symbol became known.
 SELECT c.*, clock_timestamp() AS now,
     (
         SELECT max(greatest(o.filled_at, o.ended_at))
@@ -65,7 +65,7 @@ WHERE c.executor_id = %(executor_id)s
                 AND e.state IN ('queued', 'held', 'submitting', 'unknown')
         )
     )
-    -- The exit's follow-up may record a further exit.
+    -- For 5 s, the follow-up of an exit that has ended may record a further exit.
     AND NOT EXISTS (
         SELECT
         FROM broker_order AS o
@@ -78,7 +78,7 @@ ORDER BY c.first_asked_at
 LIMIT %(limit)s
 
 -- name: look_again
--- Keep an order for another look. An *outcome* here is what could not be done yet.
+-- Keep an order for a later check. *outcome*, if given, names the step that could not be done yet.
 UPDATE canceled_order
 SET looks = looks + 1,
     due_at = clock_timestamp() + %(pause)s,

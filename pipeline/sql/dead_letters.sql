@@ -9,9 +9,10 @@ ORDER BY d.opened_at
 LIMIT %(limit)s
 
 -- name: requeue
--- Queue the execution again, once per dead letter. It keeps its intent and client_order_id, so that an existing order is
--- found and not sent twice. The next try is a new order only when the old one ended without a fill, and not because
--- another order replaced it. An absence before the requeue proves nothing: the request may have been on its way.
+-- Queue the execution again, once per dead letter. It keeps its intent and client_order_id, so that an existing order
+-- is found and not sent twice. The next try is a new order (a new generation) only if the old order ended without a
+-- fill, was not replaced at the broker, and was never refused as a duplicate. Look-ups before the requeue that found no
+-- order do not count, since the request may have been on its way.
 UPDATE execution AS e
 SET state = 'queued',
     generation = e.generation + CASE

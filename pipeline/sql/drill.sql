@@ -6,13 +6,13 @@ WHERE kind = %(kind)s
     AND beat_at > clock_timestamp() - interval '3 seconds'
 
 -- name: held_by
--- The database's time, and the executions that a worker has, by its pid.
+-- The database's time, and the executions that a worker has claimed; its name ends in its pid.
 SELECT clock_timestamp() AS now, e.execution_id
 FROM (SELECT 1) AS once
 LEFT JOIN execution AS e ON e.state = 'submitting' AND e.leased_by LIKE %(worker)s
 
 -- name: cut
--- End this many of tradewire's sessions, chosen at random.
+-- End up to *limit* of tradewire's sessions, chosen at random.
 SELECT pg_terminate_backend(pid)
 FROM (
     SELECT pid

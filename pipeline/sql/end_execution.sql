@@ -1,5 +1,5 @@
 -- name: end
--- End an execution that waits. No row: it does not wait, or the broker may have an open order of it.
+-- End an execution that waits. No row is returned if it does not wait, or if the broker may have an open order of it.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = %(reason_code)s,

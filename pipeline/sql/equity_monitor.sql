@@ -85,7 +85,7 @@ JOIN account_day AS d USING (holder, day)
 WHERE w.holder = %(holder)s
 
 -- name: lock
--- Two keepers update the loss limits of an account one after the other.
+-- Make two keepers update the loss limits of an account one after the other.
 SELECT holder
 FROM account_watch
 WHERE holder = %(holder)s
@@ -98,7 +98,7 @@ WHERE holder = %(holder)s
 RETURNING unreadable_since, clock_timestamp() - unreadable_since AS unreadable_for, read_at
 
 -- name: warn
--- Once a day and limit.
+-- Once per day and limit.
 UPDATE account_day
 SET warned = warned || %(limit)s::text
 WHERE holder = %(holder)s
@@ -114,8 +114,8 @@ WHERE holder = %(holder)s
     AND (%(limit)s = ANY(breached)) <> %(reached)s
 
 -- name: count_transfers
--- Count transfers unless another process did meanwhile. The peak since the last count may include a deposit already,
--- so the new peak starts from the settled one.
+-- Count transfers, unless another process has done so meanwhile. *peak_equity* may include a deposit that was not
+-- counted yet, so the new peak is computed from *settled_peak*, the peak at the last count.
 UPDATE account_watch
 SET transfer_ids = %(known)s,
     transfers_asked_at = %(asked_at)s,
@@ -141,7 +141,7 @@ WHERE holder = %(holder)s
     AND day = %(day)s
 
 -- name: clear_holdings
--- Clear holdings that an account, read long enough after the last fill, does not show: they were closed elsewhere.
+-- Clear holdings that were closed elsewhere: a reading of the account, over 10 s after their last change, lacks them.
 UPDATE holding AS h
 SET quantity = 0,
     entries = 0,

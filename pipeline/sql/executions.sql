@@ -1,6 +1,6 @@
 -- name: take
--- Claim by compare-and-set. Zero rows: another process has it, it has ended, or an earlier execution of its symbol is
--- undecided. The same token finds a claim whose COMMIT answer was lost.
+-- Claim an execution by compare-and-set. Zero rows: another process has it, it has ended, it is not due, or an earlier
+-- execution of its symbol is undecided. The same token finds a claim again whose answer to COMMIT was lost.
 UPDATE execution AS e
 SET state = 'submitting',
     fence = CASE WHEN e.lease_token = %(token)s THEN e.fence ELSE e.fence + 1 END,
@@ -37,7 +37,8 @@ WHERE e.execution_id = old.execution_id
 RETURNING e.*, old.from_state, clock_timestamp() AS now
 
 -- name: wait_for_symbol
--- Mark the execution for the process that decides the earlier one. Zero rows: there is none any more, so claim again.
+-- Mark the execution, so that the process that decides the earlier one starts it next. Zero rows: no earlier one is
+-- undecided any more, so claim again.
 UPDATE execution AS e
 SET waits_for_symbol = true
 WHERE e.execution_id = %(execution_id)s
@@ -62,8 +63,9 @@ WHERE e.execution_id = %(execution_id)s
     AND (e.state = 'queued' OR (e.state = 'held' AND e.due_at <= clock_timestamp()))
 
 -- name: has_to_close
--- Whether an exit has something to close: a position, or entries at the broker that may still fill. *signs* are those of
--- the position that it may close. *strategy*: only its part of the position counts. A holding that changed after the positions were read counts without them.
+-- Whether an exit has something to close: a position, or entries at the broker that may still fill. *signs* are the
+-- signs of a position that it may close. With *strategy*, only the part of that strategy counts. A holding that changed
+-- after the positions were read counts even if they do not show it.
 SELECT EXISTS (
     SELECT
     FROM account_snapshot AS a
@@ -96,10 +98,10 @@ SELECT EXISTS (
 ) AS has_to_close
 
 -- name: waiting_exits
--- Exits that no worker took for some time, the oldest first: executions that can only close, and where shorting is
--- allowed those against a position or against a working entry. Of each symbol and side only the first is listed, since
--- the others wait for it: however many wait, they keep no exit of another symbol off the list. *behind*: an earlier
--- execution that is due. No exit ends it, since the broker may have its order.
+-- Exits that no worker took for some time, the oldest first: executions that can only close and, if shorting is
+-- allowed, those whose symbol has a position or an open order. Only the first of each symbol and action is listed,
+-- since the others wait for it; so many waiting exits of one symbol do not keep other symbols off the list. *behind* is
+-- an earlier execution that is due and that the exit cannot end, since the broker may have its order.
 SELECT execution_id, symbol, action, intent, source, strategy, only_closes, behind
 FROM (
     SELECT DISTINCT ON (e.symbol, e.action) e.execution_id, e.seq, e.symbol, e.action, s.intent, s.source, s.strategy,
@@ -167,12 +169,12 @@ ORDER BY seq
 LIMIT %(limit)s
 
 -- name: supersede_other_side
--- An exit that has something to close ends the earlier entries of its symbol that the broker does not have, since it would
--- close them at once. It leaves a REVERSE, which is an exit too, and a REVERSE leaves the other half of an earlier one. A
--- FLAT ends all that opens a position which it would close, of the strategy *closes_of* or of all. A close of all that its
--- strategy holds, with nothing held yet, ends the strategy's own entries that wait (*ends_own*). An entry that was sent
--- is held only once the broker has answered that it has no such order. Should that order turn up after all, it is a late
--- order.
+-- An exit that has something to close ends the earlier entries of its symbol that the broker does not have, since it
+-- would close them at once. It does not end a REVERSE, which is an exit too; and a REVERSE does not end the entry on
+-- the other side of an earlier REVERSE. A FLAT ends every execution that opens a position which the FLAT would close:
+-- of the strategy *closes_of*, or of all. A close of a strategy's whole position, while the strategy holds nothing yet,
+-- ends the strategy's own waiting entries (*ends_own*). An entry that was sent is held only after the broker has
+-- answered that it has no such order. If the order is found after all, it is a late order.
 WITH superseded AS (
     UPDATE execution AS e
     SET state = 'skipped',
@@ -201,7 +203,7 @@ WITH superseded AS (
             )
             OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
         )
-        -- What closes the part of another strategy is an exit, which this one does not carry out.
+        -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part.
         AND NOT (
             coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, '')
             AND EXISTS (
@@ -233,7 +235,7 @@ SELECT execution_id
 FROM superseded
 
 -- name: next_of_symbol
--- The next execution of the symbol that waited, and may be claimed now that the one before it is decided.
+-- The next waiting execution of the symbol, which may be claimed now that the one before it is decided.
 SELECT execution_id
 FROM execution
 WHERE executor_id = %(executor_id)s
@@ -266,7 +268,7 @@ SET state = %(state)s,
     unknown_since = CASE WHEN %(state)s::execution_state = 'unknown' THEN coalesce(unknown_since, clock_timestamp()) END,
     lookups = 0,
     absences = 0,
-    -- Absences before this send do not count for it.
+    -- Look-ups before this send that found no order do not count for it.
     absent_since = NULL,
     moved_by = %(moved_by)s,
     ended_at = CASE
@@ -278,9 +280,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: follow
--- Set an execution to the state of its order, from any state that allows this change. A late answer of a working order
--- does not undo a final status that was recorded since.
--- It keeps naming what an exit left out.
+-- Set an execution to the state of its order, from any state that allows this change. A late answer that the order is
+-- working does not undo a final status that was recorded meanwhile. The reason goes on naming the dust of an exit.
 UPDATE execution
 SET state = %(state)s,
     reason_code = coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END),
@@ -331,7 +332,7 @@ FROM execution
 WHERE execution_id = %(execution_id)s
 
 -- name: of_signal
--- EXECUTION rows of one signal in the order of their recording, each with its newest order.
+-- The executions of some signals in the order of their recording, each with its newest order.
 SELECT e.*, s.confidence, o.order_id, o.client_order_id, o.first_sent_at AS submitted_at, o.filled_quantity,
     o.filled_average_price
 FROM execution AS e

@@ -1,5 +1,5 @@
 -- name: ended
--- Exits whose order has ended and that were not followed up yet.
+-- Exits whose order has ended and that have not been followed up yet.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.order_status, e.state, e.reason_code,
     e.symbol, e.action, o.side, s.source, s.source_id, s.strategy
 FROM broker_order AS o
@@ -13,7 +13,8 @@ ORDER BY o.ended_at
 LIMIT %(limit)s
 
 -- name: next_try
--- The next try of an exit, if it was recorded. *ended*: it is followed up itself, or a person has it.
+-- The next try of an exit, if it was recorded. *ended* is true if that try is over: it is followed up itself, or it is
+-- a dead letter.
 SELECT state = 'skipped' AND reason_code = 'no_position' AS found_nothing,
     state NOT IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') AS ended
 FROM execution AS e
@@ -23,8 +24,8 @@ WHERE s.source = 'tradewire:exit'
     AND e.executor_id = %(executor_id)s
 
 -- name: closed_by_others
--- Each REVERSE that has seen its position, and found it closed before an order of its own could close it. *side* is the
--- one that would have closed it.
+-- Each REVERSE whose position was closed by others before its own order could close it. *side* is the side of the order
+-- that would have closed the position.
 SELECT *
 FROM (
     SELECT e.execution_id, e.symbol, s.source, s.source_id, s.strategy,
@@ -79,7 +80,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: resting
--- The orders of exits whose limit order does not fill: the market has left its price.
+-- The limit orders of exits that have not filled for *at_most*: the market has left their price.
 SELECT o.order_id
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
@@ -93,7 +94,7 @@ WHERE o.executor_id = %(executor_id)s
     AND (%(open)s OR strpos(o.symbol, '/') > 0)
 
 -- name: late
--- Executions that are or may be exits, and are not decided after a long time.
+-- Undecided executions that are or may be exits, were recorded over 15 minutes ago, and do not wait for the market.
 SELECT e.execution_id, e.symbol, e.state, e.reason_code, clock_timestamp() - e.created_at AS age
 FROM execution AS e
 JOIN signal AS s USING (signal_id)

@@ -23,7 +23,7 @@ WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
 -- name: changes_after
--- The state changes after a number. The newest are left out: a change with a smaller number may still be committed.
+-- The state changes after a number, without the newest: a change with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
     e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
     o.filled_average_price
@@ -71,7 +71,7 @@ WHERE o.accepted_at IS NOT NULL
     AND (%(since)s::timestamptz IS NULL OR e.created_at >= %(since)s)
 
 -- name: last_move_before
--- The last state change before a time. Changes are numbered in the order of time, so the search goes back from the newest.
+-- The last state change before a time. Changes are numbered in the order of time, so the search starts from the newest.
 SELECT history_id AS last
 FROM history
 WHERE at < %(since)s

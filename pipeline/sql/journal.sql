@@ -29,7 +29,7 @@ SELECT execution_id, 1, %(executor_id)s, %(account_number)s, %(client_order_id)s
     %(quantity)s, %(reference_price)s, %(request)s, %(sent_at)s, %(may_exist)s, %(sent_at)s, %(sent_at)s, %(order_id)s,
     CASE WHEN NOT %(may_exist)s THEN now() END,
     (
-        -- It closed all coins that were left. What the record holds beyond them, up to a hundredth, was the fee.
+        -- The order closed all coins that were left. If the record holds up to a hundredth more, that was the fee.
         SELECT sum(h.quantity)
         FROM holding AS h
         WHERE h.account_number = %(account_number)s
@@ -49,7 +49,7 @@ ON CONFLICT DO NOTHING
 RETURNING file
 
 -- name: hand_over
--- A person closes everything at the broker, so end the keeper's own exits that were not sent yet.
+-- A person closes everything at the broker, so end the exits of the keeper's flatten that were not sent yet.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'ended_by_person',

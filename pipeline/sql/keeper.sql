@@ -15,8 +15,8 @@ WHERE role = %(role)s
     AND holder = %(holder)s
 
 -- name: mark_due
--- Mark candidates whose last job is gone as enqueued, if they still wait. The next time is set before the job is
--- enqueued, so that a crash in between costs one interval.
+-- Mark candidates whose last job is gone as enqueued, if they still wait. The time of the next check is set before the
+-- job is enqueued, so that a crash in between costs one interval.
 UPDATE execution AS e
 SET due_at = CASE
         WHEN e.state = 'queued' THEN clock_timestamp() + least(interval '1 second' * (e.enqueues + 1), interval '5 seconds')
@@ -52,7 +52,7 @@ RETURNING e.execution_id, e.executor_id, e.job_id, e.action, e.symbol, s.confide
 -- name: candidates
 -- Executions that are due and whose symbol is free, the oldest first. Their last job may still be in the queue.
 -- Conditions that an index serves use statement_timestamp() here and below: an index cannot serve a volatile clock.
--- An order of an imported flatten has had no job yet.
+-- An imported order of `flatten --direct` has had no job yet, so its execution id takes the place of a job's id.
 SELECT w.execution_id, coalesce(w.job_id, w.execution_id::text) AS job_id, w.due_at
 FROM execution AS w
 WHERE w.state IN ('queued', 'held')
@@ -110,7 +110,7 @@ WHERE e.execution_id = gone.execution_id
 RETURNING e.execution_id, e.executor_id, e.state
 
 -- name: claim_unknown
--- Take the due look-ups, and set their time so that another keeper skips them for a while.
+-- Claim the look-ups that are due: their time is moved on, so that another keeper skips them for a while.
 UPDATE execution AS e
 SET due_at = clock_timestamp() + %(claim)s
 FROM (
@@ -148,7 +148,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: settle_unknown
--- Change the state of an unknown execution that has no order at the broker: it is tried again, skipped, or becomes a dead letter.
+-- Change the state of an unknown execution without an order at the broker: it is tried again, skipped or dead.
 UPDATE execution
 SET state = %(state)s,
     generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,
@@ -164,8 +164,9 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: open_orders
--- The oldest intents without a final status, except orders that a list just showed: of new orders, of older orders that
--- the broker has, and of older orders that it may have. *canceling*: an exit waits for a cancel.
+-- The time of the oldest intent without a final status that no list has just shown (*seen*): of young orders, of older
+-- ones that the broker has (*old*), and of older ones that it may have (*unconfirmed*). *canceling* is true if a cancel
+-- was requested in the last minute, so an exit may wait for it.
 WITH waiting AS (
     SELECT o.intended_at, o.order_id, o.cancel_asked_at
     FROM broker_order AS o
@@ -196,8 +197,8 @@ SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(yo
 FROM waiting
 
 -- name: claim_unlisted
--- Take a few working orders that no list showed, first those that were reported longest ago. A new order may be newer than
--- the list, so it waits for some seconds.
+-- Claim a few working orders that no list showed, first those that were reported longest ago. An order may be younger
+-- than the list, so a young one is left out for some seconds.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()
 FROM (
@@ -223,7 +224,7 @@ WHERE o.execution_id = longest.execution_id
 RETURNING o.execution_id, o.generation, o.order_id
 
 -- name: record_polled
--- The broker still knows these orders. At most every ten seconds, since the time only shows an order that vanished.
+-- Note that the broker still has these orders: at most every 10 s, since the time only serves to find vanished orders.
 UPDATE broker_order
 SET polled_at = clock_timestamp()
 WHERE client_order_id = ANY(%(client_order_ids)s)
@@ -276,8 +277,8 @@ WHERE e.execution_id = %(execution_id)s
 RETURNING e.execution_id
 
 -- name: note_unreadable
--- An order that the broker lists and that cannot be read. At most every ten seconds, since the time only shows that it
--- is still there.
+-- Note orders that the broker lists and that cannot be read: at most every 10 s, since the time only shows that the
+-- order is still there.
 INSERT INTO unreadable_order AS u (executor_id, order_id, why)
 SELECT DISTINCT ON (r.order_id) %(executor_id)s, r.order_id, r.why
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS r (order_id text, why text)
@@ -287,8 +288,8 @@ SET why = excluded.why,
 WHERE u.seen_at < excluded.seen_at - interval '10 seconds'
 
 -- name: kept_orders
--- Those of the given orders that a flatten leaves alone: exits that work by our record, and orders whose cancel was
--- just requested.
+-- Those of the given orders that a flatten leaves alone: exits that are open in our record, and orders whose cancel was
+-- requested in the last 2 s.
 SELECT o.client_order_id
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)

@@ -1,5 +1,5 @@
 -- name: signals
--- A page, newest first. A filter that is null is removed before planning.
+-- One page, newest first. PostgreSQL drops the filters that are NULL before it plans the statement.
 SELECT s.*
 FROM signal AS s
 WHERE (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
@@ -9,14 +9,14 @@ WHERE (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
     AND (%(before)s::timestamptz IS NULL OR (s.recorded_at, s.signal_id) < (%(before)s, %(before_id)s::uuid))
     AND (
         %(executor_id)s::text IS NULL
-        -- Not EXISTS: a join with all executions would not start with the newest signals.
+        -- EXISTS would become a join with all executions, which does not start with the newest signals.
         OR (SELECT true FROM execution AS e WHERE e.signal_id = s.signal_id AND e.executor_id = %(executor_id)s)
     )
 ORDER BY s.recorded_at DESC, s.signal_id DESC
 LIMIT %(limit)s
 
 -- name: executions
--- A page, newest first.
+-- One page, newest first.
 SELECT e.*, s.confidence, o.order_id, o.client_order_id, o.first_sent_at AS submitted_at, o.filled_quantity,
     o.filled_average_price
 FROM execution AS e
@@ -40,7 +40,7 @@ LEFT JOIN broker_order AS o ON o.execution_id = e.execution_id AND o.generation 
 WHERE e.execution_id = %(execution_id)s
 
 -- name: refusals
--- A page, newest first.
+-- One page, newest first.
 SELECT *
 FROM refusal
 WHERE (%(source)s::text IS NULL OR source = %(source)s)

@@ -1,13 +1,13 @@
 -- name: settled_before
--- A statement that begins later sees every state change that was written before this time, since no open transaction is older.
+-- No open transaction has written before this time, so a statement that begins later sees every state change up to it.
 SELECT least(clock_timestamp(), min(xact_start)) - interval '100 milliseconds' AS before
 FROM pg_stat_activity
 WHERE datname = current_database()
     AND backend_xid IS NOT NULL
 
 -- name: batch
--- The next state changes to count: all before the first one that is too young. A missing number among them cannot be a change
--- that another transaction still has to commit.
+-- The next state changes to count: all before the first one that is too young. If a number among them is missing, no
+-- open transaction can still commit a change with this number.
 WITH next AS (
     SELECT history_id, at
     FROM history

@@ -19,9 +19,9 @@ FROM open_order_audit
 WHERE executor_id = ANY(%(executor_ids)s)
 
 -- name: claim_unconfirmed
--- Take orders of given-up executions that the broker may have without our knowing. Each is looked up again after a
--- tenth of its age: the search never ends, and old orders cost almost no requests. The frequent
--- sweep of the order list looks for those of the last ten minutes.
+-- Claim orders that the broker may have although their execution was given up. Each is looked up again after a tenth of
+-- its age, so the search never ends, and old orders cost almost no requests. The frequent poll of the order list looks
+-- for those of the last ten minutes.
 UPDATE broker_order AS o
 SET asked_at = clock_timestamp()
 FROM (
@@ -43,7 +43,7 @@ WHERE o.execution_id = due.execution_id
 RETURNING o.client_order_id
 
 -- name: return_to_older
--- The old order of a requeued execution was found before a new one was sent, so the execution is due to look it up.
+-- The old order of a requeued execution was found before a new one was sent, so the execution returns to the old order.
 UPDATE execution AS e
 SET generation = %(generation)s,
     due_at = clock_timestamp()

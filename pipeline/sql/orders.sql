@@ -1,6 +1,7 @@
 -- name: intend
 -- Reserve the request in the budget and write the order as it will be sent: both or neither. An intent that certainly
--- never reached the broker may be replaced; any other stays. If the budget is used up, it has requests again in *wait*.
+-- never reached the broker may be replaced; any other stays. *wait* is the time until a budget that is used up has
+-- requests again.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -70,7 +71,7 @@ WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
 
 -- name: never_sent
--- The first send certainly did not reach the broker: the intent is over, until it is written anew.
+-- The first send certainly did not reach the broker, so the intent has ended until it is written anew.
 UPDATE broker_order
 SET may_exist = false,
     ended_at = clock_timestamp(),
@@ -140,8 +141,8 @@ ON CONFLICT (execution_id, fence) DO NOTHING
 
 -- name: under_way
 -- Orders of this executor and symbol that may still fill, for which an exit has to wait. An order that is being sent or
--- looked up counts: it belongs to a later execution, since a person has requeued this one. Orders that were given up do
--- not exist at the broker; when one is found after all, it is followed and counts again.
+-- looked up counts, too: a later execution may have one if this one was requeued as a dead letter. Orders that were
+-- given up do not count; one that is found at the broker after all is followed, and counts again.
 SELECT o.*
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -153,7 +154,7 @@ WHERE e.state NOT IN ('dead', 'skipped', 'discarded')
     AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
 
 -- name: claim_blocking
--- Orders in the way of an exit, each read by one worker at a time, and again after a pause.
+-- Claim the orders in the way of an exit that may be read now: each by one worker at a time, and again after a pause.
 UPDATE broker_order
 SET asked_at = clock_timestamp()
 WHERE client_order_id = ANY(%(client_order_ids)s)
@@ -162,15 +163,15 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
 RETURNING *
 
 -- name: working_exits
--- Which of these orders our record knows as exits.
+-- Those of the given orders that are exits in our record.
 SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)
     AND role = 'exit'
 
 -- name: last_refusal
--- Why the broker refused the newest exit of the symbol, where another order or another form would be taken, and the orders
--- that it named.
+-- The reason why the broker refused the newest exit of the symbol, if it would take another order or another form, and
+-- the orders that it named.
 SELECT refused, orders
 FROM (
     SELECT e.reason_facts ->> 'refused' AS refused, e.reason_facts ->> 'orders' AS orders, e.state
@@ -184,7 +185,7 @@ FROM (
     LIMIT 1
 ) AS newest
 WHERE refused IS NOT NULL
-    -- What was left as dust says nothing of a later exit.
+    -- A refusal of a rest that was left as dust says nothing about a later exit.
     AND NOT (refused = 'too_small' AND state = 'skipped')
 
 -- name: origin
@@ -212,8 +213,8 @@ WHERE o.executor_id = %(executor_id)s
     AND e.state NOT IN ('skipped', 'discarded', 'rejected')
 
 -- name: ask_cancel
--- The cancel is requested by one process at a time, and again after two seconds: that process may have died, or the
--- broker was away. A cancel that the broker accepted and that stays pending is asked for again after 2, 4, 8, 16, 16 … s.
+-- One process at a time requests the cancel, and again after 2 s: the first process may have died, or the broker was
+-- away. A cancel that the broker accepted and that stays pending is requested again after 2, 4, 8, 16, 16 … s.
 UPDATE broker_order AS o
 SET cancel_asked_at = clock_timestamp()
 FROM (

@@ -1,10 +1,10 @@
 -- name: memory_for_counts
--- In this transaction, a hundred thousand rows are joined in memory and not on disk.
+-- Enough memory, in this transaction, to join a hundred thousand rows without the disk.
 SELECT set_config('work_mem', '32MB', true)
 
 -- name: outcomes
 -- One pass over the executions of a window: counts by outcome, by slot of time and by the time to the order id.
--- A step is the number of bounds, in milliseconds, that the time from recording to the order id has passed.
+-- *step* is the number of *bounds* (in milliseconds) that the time from recording to the order id exceeds.
 SELECT date_bin(%(slot)s, e.created_at, %(since)s) AS slot, e.executor_id, e.mode, e.state, e.reason_code,
     width_bucket(
         (extract(epoch FROM o.accepted_at - e.created_at) * 1000)::double precision,

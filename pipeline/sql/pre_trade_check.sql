@@ -1,8 +1,8 @@
 -- name: book
 -- The holdings of each strategy by our own record, and per symbol the quantity that this executor's entries may still
--- add: the part that is not filled, and the part that was filled since the positions were read. Both are one statement,
--- since a fill that is recorded between two statements would be in neither. Entries that were given up add nothing,
--- unless the broker fills them after all.
+-- add: the part that is not filled, and the part that was filled since the positions were read. Holdings and entries
+-- are read by one statement, since a fill that is recorded between two statements would be in neither. Entries that
+-- were given up add nothing, unless the broker fills them after all.
 SELECT symbol, held.strategy, coalesce(held.quantity, 0) AS quantity, coalesce(held.entries, 0) AS entries,
     held.opened_at, held.stop_price, held.changed_at, coming.working IS NOT NULL AS has_entries,
     coalesce(coming.open_quantity, 0) AS open_quantity, coalesce(coming.open_value, 0) AS open_value,
@@ -13,7 +13,7 @@ FROM (
     SELECT symbol, strategy, quantity, entries, opened_at, stop_price, changed_at
     FROM holding
     WHERE account_number = %(account_number)s
-        -- A holding that was closed a moment ago shows how old a reading of the position may be.
+        -- A holding that was closed a moment ago is needed, too: a reading from before still shows its position.
         AND (quantity <> 0 OR changed_at > statement_timestamp() - interval '5 seconds')
 ) AS held
 FULL JOIN (
@@ -47,9 +47,9 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The account's newest order of the same strategy, or the same content, that was filled or still may be. An exit counts:
--- a SELL that closed a position must not open a short when it is given again. A REVERSE repeats only another one. Our own
--- exits and probes do not count, since they belong to no strategy.
+-- The account's newest order of the same strategy, or with the same content, that was filled or may still be. An exit
+-- counts: a SELL that closed a position must not open a short when it is sent again. A REVERSE repeats only another
+-- REVERSE. Our own exits and probes do not count, since they belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -68,8 +68,8 @@ ORDER BY o.intended_at DESC
 LIMIT 1
 
 -- name: flat_since
--- The newest FLAT that was recorded after the exit *first*, and closes what its other half would open. One that is not
--- addressed to the executor does not count.
+-- The newest FLAT that was recorded after the exit *first* and closes the position that the entry on the other side
+-- would open. A FLAT that is not for this executor does not count.
 SELECT later.execution_id
 FROM execution AS exit
 JOIN execution AS later USING (executor_id, symbol)
@@ -93,8 +93,8 @@ WHERE account_number = %(account_number)s
     AND execution_id <> %(execution_id)s
 
 -- name: newest_answers
--- The states that the broker's answers gave to the account's newest entries, the newest first. Entries that ended without an
--- answer do not count.
+-- The states of the account's newest entries that the broker has answered, the newest first. Entries that ended without
+-- an answer do not count.
 SELECT e.state, clock_timestamp() - e.decided_at AS ago
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -107,7 +107,7 @@ ORDER BY o.intended_at DESC
 LIMIT %(limit)s
 
 -- name: newest_try
--- How long ago the account's newest entry was recorded to be sent, unless it certainly was not.
+-- The time since the intent of the account's newest entry, without intents that were certainly not sent.
 SELECT clock_timestamp() - max(intended_at) AS ago
 FROM broker_order
 WHERE account_number = %(account_number)s

@@ -1,5 +1,5 @@
 -- name: steps
--- When each step of an execution was done, by the record's clock; NULL: not yet.
+-- When each step of an execution was done, by the record's clock; NULL if not yet.
 SELECT e.created_at AS recorded, taken.at AS taken, o.intended_at AS intended, a.sent_at AS sent,
     a.sent_at + make_interval(secs => a.took_ms::float / 1000) AS answered, ended.at AS ended,
     e.state, e.reason_code, e.reason_facts, o.order_id, o.client_order_id, o.order_status, o.quantity, o.limit_price,

@@ -1,6 +1,6 @@
 -- name: open_work
--- The open executions of executors that are not in the file. Each of the three parts uses its own index. Forgetting an
--- executor covers the executions that it had then, except queued ones: those were ended at that time.
+-- The open executions of executors that are not in the file. Each of the three parts uses its own index. The executions
+-- that an executor had when it was forgotten are not listed, except queued ones: those were queued again afterwards.
 SELECT w.executor_id, w.state, count(*) AS count
 FROM (
     SELECT executor_id, state, created_at
@@ -30,8 +30,8 @@ GROUP BY w.executor_id, w.state
 ORDER BY w.executor_id, w.state
 
 -- name: positions
--- Positions in accounts that only executors outside the file traded. An account that an executor of the file trades
--- now, by its pinned or last read number, is left out.
+-- Positions in accounts that only removed executors traded. An account that an executor of the file trades now, by its
+-- pinned number or by the number that was read last, is left out.
 SELECT s.executor_id, s.account_number, h.symbol, sum(h.quantity) AS quantity
 FROM account_snapshot AS s
 JOIN holding AS h USING (account_number)
@@ -55,7 +55,7 @@ HAVING sum(h.quantity) <> 0
 ORDER BY s.executor_id, h.symbol
 
 -- name: back
--- Executors that are in the file again: having been forgotten does not cover their new executions.
+-- Mark forgotten executors that are in the file again: if they are removed again, their new executions are listed.
 UPDATE forgotten_executor
 SET back_at = clock_timestamp()
 WHERE back_at IS NULL

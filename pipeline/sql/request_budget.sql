@@ -3,8 +3,8 @@ SELECT granted, wait, spent, refusals, closed
 FROM take_requests(%(holder)s, %(wanted)s, %(ceiling)s, %(urgent)s)
 
 -- name: close
--- The broker refuses for the account's rate. One hold at a time: 1, 2, 4 … 60 s, or the pause that the broker asks for.
--- Requests that were already on their way when the hold began do not make it longer.
+-- The broker has refused a request because of the account's rate. Hold the requests for 1, 2, 4 … 60 s, or for as long
+-- as the broker asks. A refusal during a hold (the request was on its way) lengthens it only if the broker asks.
 INSERT INTO request_budget AS b (holder, closed_until, refusals)
 VALUES (%(holder)s, clock_timestamp() + coalesce(%(asked)s::interval, interval '1 second'), 1)
 ON CONFLICT (holder) DO UPDATE
@@ -30,7 +30,8 @@ RETURNING holder
 SELECT move_requests(%(old)s, %(new)s)
 
 -- name: asset
--- A reading that is recent enough. A symbol that the broker did not know may be listed on any day.
+-- A reading that is recent enough. One of a symbol that the broker did not know has a limit of its own, since the
+-- symbol may be listed on any day.
 SELECT body, read_at + CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
     - clock_timestamp() AS kept_for
 FROM asset

@@ -3,7 +3,7 @@ INSERT INTO record_restore (restored_by, file_name)
 VALUES (%(by)s, %(file_name)s)
 
 -- name: not_compared
--- The last restore, and the executors whose open orders were not read since. No row without a restore.
+-- The last restore, and the executors whose open orders have not been read since. No row if there was no restore.
 SELECT r.restored_at, r.restored_by, r.file_name,
     ARRAY(
         SELECT e.executor_id

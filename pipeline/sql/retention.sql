@@ -13,9 +13,9 @@ ORDER BY created_at DESC
 LIMIT 1
 
 -- name: prune_executions
--- Remove the steps and attempts of executions that ended before a time. Their rows stay, with the order and every id. An
--- execution keeps everything while an order, a dead letter or a canceled order of it is open, while its account is being
--- flattened, and while what it bought may be held.
+-- Remove the steps and attempts of executions that ended before a time. The executions stay, with their orders and all
+-- ids. An execution keeps everything while an order, a dead letter or a canceled order of it is open, while its account
+-- is being flattened, and while the position that it traded may be held.
 WITH pruned AS (
     UPDATE execution AS e
     SET pruned_at = clock_timestamp()
@@ -68,7 +68,7 @@ SELECT (SELECT count(*) FROM pruned)::int AS executions, (SELECT count(*) FROM s
     (SELECT count(*) FROM attempts)::int AS attempts
 
 -- name: prune_refusals
--- Remove old input that was no signal, oldest first.
+-- Remove old input that was not a signal, oldest first.
 DELETE FROM refusal
 WHERE refusal_id IN (
     SELECT refusal_id
@@ -79,7 +79,7 @@ WHERE refusal_id IN (
 )
 
 -- name: prune_refused_deliveries
--- Remove old refused deliveries to webhooks. Those that became a signal stay: they show that a body came before.
+-- Remove old refused deliveries to webhooks. Deliveries that became a signal stay, because re-sends are found by them.
 DELETE FROM delivery
 WHERE delivery_id IN (
     SELECT delivery_id

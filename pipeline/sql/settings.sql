@@ -10,7 +10,7 @@ FROM executor_settings
 WHERE settings_hash = ANY(%(hashes)s)
 
 -- name: lock_account
--- Two processes that start at the same time accept one after the other.
+-- Make two processes that start at the same time accept settings one after the other.
 SELECT pg_advisory_xact_lock(hashtextextended('accepted:' || %(account_number)s, 7204211))
 
 -- name: accepted

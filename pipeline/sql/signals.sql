@@ -1,11 +1,11 @@
 -- name: lock_symbol
--- Record the signals of one symbol one after the other, so that `seq` is the order in which they become visible.
+-- Record the signals of one symbol one after the other, so that they become visible in the order of `seq`.
 SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 
 -- name: insert
 -- Nothing happens when the signal is recorded already, by its id or by (source, source_id). A signal that does not say
--- when it was generated was generated when it was received, by this clock. Its time is
--- returned, by which a time in the future is judged.
+-- when it was generated gets the time of its receipt, by this clock. The clock's time is returned, so that the caller
+-- can refuse a signal from the future.
 INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price, price,
     target_price, stop_price, quantity, notional, equity_percent, close_percent, strategy, regime,

@@ -1,6 +1,6 @@
 -- name: turn_on
--- A switch that is on keeps the figures, the name and the time of its first turn; a person may change the why. A new
--- request to flatten changes it: a person's every time, a limit's once per halt.
+-- A switch that is already on keeps the figures, the name and the time with which it was turned on; a person may change
+-- the why. A new request to flatten changes the switch: a person's request every time, a limit's once per halt.
 WITH held AS (
     INSERT INTO switch AS s (switch_id, holder, kind, cause, facts, flatten, set_by, why)
     VALUES (%(switch_id)s, %(holder)s, %(kind)s, %(cause)s, %(facts)s, %(flatten)s, %(by)s, %(why)s)
@@ -75,7 +75,7 @@ WHERE holder IN (
 
 -- name: release_stopped
 -- Make entries due that were held when the account was stopped: a worker decides again and ends them. A worker that
--- decided in that moment may not have seen the switch, so some seconds are added.
+-- decided at that moment may not have seen the switch, so entries that were held within *grace* afterwards count, too.
 UPDATE execution AS e
 SET due_at = clock_timestamp()
 WHERE e.executor_id = %(executor_id)s
@@ -114,7 +114,7 @@ SELECT EXISTS (
             AND o.may_exist
             AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
     ) OR EXISTS (
-        -- Its worker may have decided before the switch was turned, and may be about to write an order.
+        -- The worker may have decided before the switch was turned on, and may be about to write an order.
         SELECT
         FROM execution
         WHERE executor_id = %(executor_id)s
@@ -130,7 +130,8 @@ SELECT EXISTS (
     AS undecided
 
 -- name: next_close
--- The number of the next exit that closes a symbol, how long ago the exit before it ended, and whether one is under way.
+-- The number of the next exit that closes a symbol, how long ago the last one ended, the quantity that it left as dust,
+-- and whether an exit is under way.
 WITH RECURSIVE used AS (
     SELECT 0 AS n
     UNION ALL
@@ -192,8 +193,8 @@ SELECT last.n + 1 AS number,
 FROM last
 
 -- name: supersede_symbol
--- End the unsent executions of a symbol that is closed as a whole. They are not wanted any more, and an exit among them
--- would delay the one that closes everything.
+-- End the unsent executions of a symbol whose whole position is closed. They are not wanted any more, and an exit among
+-- them would delay the exit that closes everything.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',
@@ -218,7 +219,7 @@ WHERE s.signal_id = e.signal_id
 RETURNING e.execution_id
 
 -- name: end_flatten
--- Everything is closed, by us or by other means. The request ends, the halt stays.
+-- Everything is closed, by us or by others. The request ends, and the halt stays.
 WITH done AS (
     UPDATE switch
     SET flatten = false,

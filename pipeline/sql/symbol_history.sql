@@ -16,7 +16,7 @@ ORDER BY recorded_at DESC
 LIMIT 1
 
 -- name: last_of_sources
--- The last signal of each source, whatever the symbol. A source that stopped sending shows by its time.
+-- The last signal of each source within a day, whatever the symbol: its time shows whether the source stopped sending.
 SELECT DISTINCT ON (source) source, symbol, recorded_at AS at
 FROM signal
 WHERE recorded_at BETWEEN %(until)s::timestamptz - interval '1 day' AND %(until)s

@@ -1,9 +1,9 @@
 -- name: lock_body
--- Two deliveries of one body at the same time are recorded one after the other.
+-- Record two deliveries of one body at the same time one after the other.
 SELECT pg_advisory_xact_lock(hashtextextended(%(webhook)s || %(digest)s, 7204219))
 
 -- name: first_of_body
--- The first delivery of this body, unless that is too long ago.
+-- The first delivery of this body, if it came within the time for re-sends.
 SELECT delivery_id, source_id
 FROM delivery
 WHERE webhook = %(webhook)s
@@ -53,7 +53,7 @@ SET times = delivery.times + excluded.times,
     address = excluded.address
 
 -- name: forget
--- Delete all refused deliveries but the newest.
+-- Delete all refused deliveries except the newest *keep*.
 DELETE FROM delivery
 WHERE code IS NOT NULL
     AND seq <= (
@@ -66,8 +66,8 @@ WHERE code IS NOT NULL
     )
 
 -- name: list
--- Newest first. A delivery without a code and without a signal was understood, and the commit of its signal failed; the
--- sender was asked to send it again.
+-- Newest first. A delivery without a code and without a signal was understood, but the commit of its signal failed, and
+-- the sender was asked to send it again.
 SELECT d.*, s.signal_id
 FROM delivery AS d
 LEFT JOIN signal AS s ON d.code IS NULL AND s.source = d.webhook AND s.source_id = d.source_id

@@ -89,7 +89,7 @@ def _apply(connection: psycopg.Connection) -> list[str]:
 
 
 def _missing(connection: psycopg.Connection) -> list[Migration]:
-    # Not `CREATE TABLE IF NOT EXISTS`: a user without the right to create tables can then still find out that nothing
+    # Check first whether the table exists, so that a user without the right to create tables can find out that nothing
     # is missing.
     if connection.execute("SELECT to_regclass('migration') IS NULL").fetchone() == (True,):
         connection.execute(
