@@ -113,7 +113,7 @@ def _orders(
 
 
 def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[_Usage]:
-    """Yield how much of each exposure limit the positions use. For the limit of a symbol, the largest one counts."""
+    """Yield the positions' use of each exposure limit. For the limit per symbol, the largest position counts."""
     limits, equity, book = executor.limits, snapshot.account.equity, Book(positions=snapshot.positions)
     symbols = book.symbols()
     if limits.open_positions is not None:

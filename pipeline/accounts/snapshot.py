@@ -32,7 +32,7 @@ class Snapshot:
 
     @property
     def clock(self) -> ClockReading | None:
-        """Return the clock if it was read with the account or later; None when it could not be read."""
+        """Return the clock if it was read with the account or later; None if it could not be read then."""
         last = self.last_clock
         return last if last is not None and last.read_at >= self.taken_at else None
 

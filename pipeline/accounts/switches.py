@@ -169,7 +169,7 @@ class Switches:
         return self._record.run(lambda connection: _status(connection, executor_id))
 
     def over(self, executor: ExecutorSettings) -> list[Use]:
-        """Return each loss limit whose use stops entries, even if a person has turned its switch off."""
+        """Return the use of each limit at REDUCE or HALT, which stops entries even if a person turns its switch off."""
         baseline = self._record.run(
             lambda connection: equity_baseline(connection, account_key_of(connection, executor.id))
         )

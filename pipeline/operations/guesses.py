@@ -22,8 +22,8 @@ _IPV6_NETWORK = 64
 class Guesses:
     """Counts wrong tokens by address. Thread-safe.
 
-    While an address is over its limit, its tokens are not checked, except those that were right from there before. So a
-    program with an old token does not stop the other programs of its machine.
+    While an address is over its limit, it may use only tokens that were right from this address before. So a program
+    with an old token does not stop the other programs of its machine.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

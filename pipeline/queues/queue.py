@@ -22,7 +22,7 @@ class ExecutionQueue:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Map errors, and log an outage once.
+        """Map the errors of redis-py to ours, and log an outage once.
 
         The outage counts as over only after a successful write, since a full Redis still answers reads.
         """

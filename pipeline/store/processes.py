@@ -14,9 +14,9 @@ from pipeline.store.statements import sql
 #: A process whose last heartbeat is older than this counts as gone.
 GONE_AFTER = timedelta(seconds=4)
 
-#: The fact in a heartbeat with the hash of the settings that the process uses, by executor.
+#: The key of a heartbeat's fact: the hash of the settings that the process uses, by executor.
 SETTINGS = "settings"
-#: The fact in a heartbeat with the release of tradewire that the process runs.
+#: The key of a heartbeat's fact: the release of tradewire that the process runs.
 VERSION = "version"
 
 

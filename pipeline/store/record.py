@@ -99,7 +99,7 @@ class Record:
                 "autocommit": True,
                 "connect_timeout": 3,
                 "client_encoding": "UTF8",
-                # A machine that vanished sends no FIN; these find that out in about 10 s instead of two hours.
+                # A machine that vanished sends no FIN; with these, that is noticed in about 10 s instead of two hours.
                 "keepalives_idle": 5,
                 "keepalives_interval": 2,
                 "keepalives_count": 3,

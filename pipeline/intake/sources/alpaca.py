@@ -73,7 +73,7 @@ class AlpacaSource:
             opinion = consensus(window)
             if opinion is not None:
                 source_id, ended_at = f"{symbol}-{begun_at.isoformat()}", begun_at + _BAR
-                # The end of the bar is a time of Alpaca's clock. Until then, the signal's age counts from its receipt.
+                # The bar's end is a time of Alpaca's clock. Before it, the age of the signal counts from its receipt.
                 at = None if ended_at > now else ended_at
                 signals.append(
                     as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)

@@ -10,7 +10,7 @@ from pipeline.model.signals import Action
 WEAKEST = Decimal(75)
 #: When the confidence of a purchase rises to this, it is a signal again, for an executor with a higher minimum.
 STRONG = Decimal(82)
-#: The least number of cycles from a symbol's purchase to the purchase after its next sale: at the usual pace, slightly
+#: The least number of cycles between two purchases of a symbol with a sale in between: at the usual pace, slightly
 #: longer than the shipped `limits.repeat_window_s`.
 REPEAT_CYCLES = 13
 
@@ -26,8 +26,8 @@ class _Stance:
 class Stances:
     """The side of each symbol's last signal.
 
-    A new process knows none. From its second cycle on, a SELL is then a signal: it may close what an earlier process
-    bought.
+    A new process knows none. From its second cycle on, the first SELL of a symbol is a signal: it may close what an
+    earlier process bought.
     """
 
     def __init__(self) -> None:

@@ -112,7 +112,7 @@ def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 
 def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
-    """Return a close of the position that the sender reports (before the order, else after it), else of `exits`."""
+    """Return the order that closes the reported position (before the order, else after it), else that of `exits`."""
     reported = next((side for side in (alert.previous, alert.position) if side in _CLOSES), None)
     side = reported or SentPosition(webhook.exits)
     note = f"the alert does not name the side to close; it closes a {side} position (webhooks.{webhook.name}.exits)"
@@ -144,7 +144,7 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
 
 
 def _refuse_part(size: Size | None) -> None:
-    """Refuse a part where all is closed. A number of shares is ignored: it is that of the sender's own position."""
+    """Refuse a part, since all is closed. A number of shares is ignored: it is the size of the sender's position."""
     if size is None or size.unit is SizeUnit.UNITS or (size.unit in _OF_A_POSITION and size.value == _ALL):
         return
     message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"

@@ -52,7 +52,7 @@ class AlertFields(dict[str, Any]):
 
 
 def fields_of(body: Mapping[str, Any], known: Mapping[str, str], **renamed: str) -> AlertFields:
-    """Return the fields of *body*. *known* has the names by their joined words; *renamed* replaces some of the names.
+    """Return the fields of *body*. *known* maps joined words to names; *renamed* replaces some of these names.
 
     Raises:
         InvalidSignal: two keys of the same name have different values.

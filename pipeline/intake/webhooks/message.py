@@ -94,7 +94,7 @@ class InnerOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderTerms:
-    """The instructions of a body about its order, besides symbol, side, prices and times. None if there is none."""
+    """The instructions of a body about its order, besides symbol, side, prices and times; None for those it lacks."""
 
     size: Size | None = None
     #: `market`; other kinds are refused.

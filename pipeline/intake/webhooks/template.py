@@ -93,7 +93,7 @@ def _refuse_unmapped(key: str, value: Any, body: Mapping[str, Any], *, sizes: bo
     elif field.endswith("position"):
         harmful = str(value).strip().lower() in values.POSITIONS and not same(value, body[field])
     else:
-        # A constant in the template is a decision, which such a key does not contradict.
+        # A constant in the template is a decision that such a key cannot change.
         harmful = body.get(field) is None
     if harmful:
         message = f"{key[:60]}: it changes the order, and the template does not map it: map it, or leave it out"

@@ -31,7 +31,7 @@ _FUTURE = re.compile(r"^[A-Z0-9]{1,4}(\d!|[FGHJKMNQUVXZ]\d{2,4})$")
 
 
 def our_symbol(sent: str, webhook: WebhookSettings) -> str:
-    """Return our symbol for what was sent.
+    """Return our symbol for a sender's symbol.
 
     The webhook's own list is searched first, for the symbol with its exchange and then without it. The exchange is
     removed when it is a US or a crypto exchange, or in the webhook's list. `BTCUSDT` and `BTCUSDC`, without a slash,

@@ -30,7 +30,7 @@ _AMBIGUOUS = one_of(
     """
 )
 _WORDS |= _AMBIGUOUS | one_of("amt sz lmt")
-# In these keys, a word of the list is about something else than an order: a service, a feed, the change of a price.
+# In these keys, a word of the list is about something other than an order: a service, a feed, the change of a price.
 _OTHER_LIMITS = re.compile(
     r"""(?:^|_)(?:(?:rate|api|request|message|character)_?limits?(?:_(?:remaining|reset|used|left))?
     |(?:data|feed|quote|exchange)_?delay)$

@@ -25,7 +25,7 @@ class Term(StrEnum):
     NOTIONAL = auto()
     #: A size in percent of the account's equity.
     EQUITY_PERCENT = auto()
-    #: A share of the position.
+    #: A percentage of the position.
     CLOSE_PERCENT = auto()
     #: A percentage of something that is not named.
     PERCENT = auto()
@@ -56,9 +56,9 @@ class Term(StrEnum):
     MORE = auto()
     #: The currency of the price.
     CURRENCY = auto()
-    #: Not a real order when it is true.
+    #: The order is not a real one when this is true.
     TEST = auto()
-    #: Not a real order when it is false.
+    #: The order is not a real one when this is false.
     LIVE = auto()
     #: Live, paper …
     MODE = auto()
