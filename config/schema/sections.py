@@ -33,7 +33,8 @@ class SizeSettings(Section):
 
     default_stop_percent: Percent = Decimal(3)
     """The distance of the stop that is assumed where a signal has none, in percent of the entry price. It sets the
-    assumed loss of an entry or a position without a stop. No order is placed for it. Default: 3."""
+    assumed loss of an entry without a stop, and of a position without one or whose price has passed it. No order is
+    placed for it. Default: 3."""
 
     volatility_target_percent: Limit[Percent] = None
     """The volatility at which an entry keeps its size, in percent, or "off". The size is multiplied by this value and

@@ -74,7 +74,7 @@ class Book:
         return held + sum((each.value for each in self.pending if only is None or each.symbol in only), _ZERO)
 
     def open_risk(self, default_stop_percent: Decimal) -> Decimal:
-        """Return the loss if all stops are hit. A position without a stop loses *default_stop_percent* of its value."""
+        """Return the loss if all stops are hit. A position that no stop limits loses *default_stop_percent* of its value."""
         held = sum((self._risk(each, default_stop_percent) for each in self.positions), _ZERO)
         return held + sum((each.risk for each in self.pending), _ZERO)
 
@@ -83,10 +83,10 @@ class Book:
         assumed = worth(position) * default_stop_percent / 100
         if stop is None or price is None:
             return assumed
-        # Below zero when the price has passed the stop already.
         distance = price - stop if position.quantity > 0 else stop - price
-        least = assumed if position.symbol in self.unstopped else _ZERO
-        return max(distance * abs(position.quantity), least)
+        # A price that has passed the stop did not close the position, so the stop does not limit the loss.
+        is_limited = distance > 0 and position.symbol not in self.unstopped
+        return max(distance * abs(position.quantity), _ZERO if is_limited else assumed)
 
 
 def _is_valued(position: Position) -> bool:

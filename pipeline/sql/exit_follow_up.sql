@@ -94,14 +94,25 @@ WHERE o.executor_id = %(executor_id)s
     AND (%(open)s OR strpos(o.symbol, '/') > 0)
 
 -- name: late
--- Undecided executions that are or may be exits, were recorded over 15 minutes ago, and do not wait for the market.
-SELECT e.execution_id, e.symbol, e.state, e.reason_code, clock_timestamp() - e.created_at AS age
+-- Undecided executions that are or may be exits, and have waited for over 15 minutes. Time before the market opened
+-- does not count: the wait begins when the last hold for a closed market ended.
+SELECT e.execution_id, e.symbol, e.state, e.reason_code, clock_timestamp() - waiting.since AS age
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
+CROSS JOIN LATERAL (
+    SELECT coalesce(max(h.at), e.created_at) AS since
+    FROM (
+        SELECT at, lag(reason_code) OVER (ORDER BY history_id) AS reason_before
+        FROM history
+        WHERE execution_id = e.execution_id
+    ) AS h
+    WHERE h.reason_before = 'market_closed'
+) AS waiting
 WHERE e.executor_id = %(executor_id)s
     AND e.state IN ('queued', 'held', 'submitting', 'unknown')
     AND e.created_at < statement_timestamp() - interval '15 minutes'
     AND (s.intent = 'close' OR (e.action IN ('SELL', 'REVERSE') AND s.intent = 'auto'))
     AND e.reason_code IS DISTINCT FROM 'market_closed'
+    AND waiting.since < statement_timestamp() - interval '15 minutes'
 ORDER BY e.created_at
 LIMIT %(limit)s

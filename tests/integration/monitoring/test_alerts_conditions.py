@@ -222,6 +222,26 @@ def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
     assert open_()["exit_late"] == "an exit of AAPL at argo waits for 17 min"
 
 
+def test_the_time_before_the_market_opened_does_not_make_an_exit_late(
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
+) -> None:
+    execution_id = execution_states.recorded(action="SELL")
+    execution_states.moved(execution_id, "submitting")
+    execution_states.moved(execution_id, "held", "market_closed")
+    execution_states.moved(execution_id, "submitting")
+    opened = "UPDATE history SET at = now() - %s::interval WHERE history_id = (SELECT max(history_id) FROM history)"
+    rows("UPDATE execution SET created_at = now() - interval '14 hours' WHERE execution_id = %s", [execution_id])
+    rows("UPDATE history SET at = at - interval '14 hours' WHERE execution_id = %s", [execution_id])
+    rows(opened, ["10 minutes"])
+
+    watch.run_once()
+    assert "exit_late" not in open_()
+
+    rows(opened, ["16 minutes"])
+    watch.run_once()
+    assert open_()["exit_late"] == "an exit of AAPL at argo waits for 16 min"
+
+
 def test_a_refused_exit_is_an_event_of_an_hour_and_a_refused_entry_is_none(
     watch: AlertMonitor, record: Record, executors: Executors, rows: Rows, open_: Open
 ) -> None:

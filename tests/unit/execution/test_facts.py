@@ -31,6 +31,9 @@ def held(strategy: str, quantity: int, stop: int | None) -> BookRow:
         (1, [108, None], 220),
         (1, [None, 90], 400),
         (1, [None, None], 220),
+        # The price has passed the stop, and the position is still open: a tenth of the price is assumed again.
+        (1, [112, 115], 220),
+        (-1, [108, 105], 220),
     ],
 )
 def test_the_farther_of_two_strategies_stops_sets_the_risk(side: int, stops: list[int | None], risk: int) -> None:
