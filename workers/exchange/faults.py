@@ -103,7 +103,7 @@ class Fault(BaseModel):
     message: str | None = None
     #: Only the account with this API key.
     key: str | None = None
-    #: Only orders and requests for this symbol.
+    #: Only orders of this symbol; for `submit` alone.
     symbol: Annotated[str, AfterValidator(canonical_where_known)] | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
@@ -117,6 +117,8 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
+        if self.symbol is not None and self.on is not FaultTarget.SUBMIT:
+            raise ValueError("only a fault of `submit` can be limited to a symbol")
         if self.seconds is None:
             self.seconds = _SECONDS.get(self.kind)
         if self.status is None:
