@@ -26,6 +26,7 @@ _ASSET = TypeAdapter(Asset)
 class _KeptAsset:
     #: None: the broker does not know the symbol.
     body: dict[str, Any] | None
+    #: The time until the reading is too old.
     kept_for: timedelta
 
 
@@ -44,8 +45,8 @@ class AssetCache:
 
         Raises:
             BrokerUnavailable: the broker is away, or the account's budget has no room for the request.
-            BrokerRefusesAccount: it refuses the account.
-            BrokerUnreadable: its answer makes no sense.
+            BrokerRefusesAccount: the broker refuses the account.
+            BrokerUnreadable: the broker's answer makes no sense.
             RecordUnavailable: PostgreSQL is away.
         """
         asset, until = self._kept.get(symbol, (None, 0.0))

@@ -33,7 +33,10 @@ _READ_AGAIN_S, _TRY_AGAIN_S = 600.0, 30.0
 
 
 def market_at(snapshot: Snapshot, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours at *now*, by the record's clock; None without a clock reading, or after the opening it names."""
+    """Return the hours at *now*, a time of the record.
+
+    None: the snapshot has no reading of the broker's clock, or the next opening that the reading names is past.
+    """
     return None if snapshot.clock is None else by_clock(snapshot.clock, now, sessions)
 
 
@@ -50,7 +53,7 @@ def seems_open(record: Record, snapshots: Snapshots) -> bool:
 
 
 def was_held_for_open(record: Record, execution_id: UUID) -> bool:
-    """Return whether an execution has waited for the market to open."""
+    """Return whether the execution has been held at least once because the market was closed."""
     return record.one(bool, sql("calendar", "was_held_for_open"), {"execution_id": execution_id})
 
 
@@ -78,7 +81,10 @@ class Calendar:
         self._kept_until = 0.0
 
     def around(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return the sessions from a week before *at* to two weeks after; empty when they cannot be read."""
+        """Return the sessions from a week before *at* to two weeks after.
+
+        If the broker cannot be read, these are the recorded ones: some may be missing, or all.
+        """
         day = at.astimezone(UTC).date()
         if day != self._kept_for or time.monotonic() >= self._kept_until:
             self._kept, kept_s = self._read(day - _BACK, day + _AHEAD)
@@ -86,7 +92,7 @@ class Calendar:
         return self._kept
 
     def known(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return the recorded sessions around *at*; the broker is not read."""
+        """Return the same sessions without reading the broker; those that are not recorded are missing."""
         day = at.astimezone(UTC).date()
         return self._kept if day == self._kept_for else self._recorded(day - _BACK, day + _AHEAD)[0]
 

@@ -1,4 +1,4 @@
-"""With each reading of an account, update its equity at the start of the day and its highest equity, the peak."""
+"""Record an account's equity at each reading, its highest equity (the peak), and its equity at the start of each day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def note_reading(
     """Record the account's equity at *taken_at* in the caller's transaction, and begin a new day if its time has come.
 
     The account's first reading begins a day with the equity that the broker reports for the last close. A reading that
-    is older than the newest one changes nothing.
+    is older than the newest recorded one changes nothing.
     """
     account_key = {"holder": account.number}
     reading, hours = reading_of(account, positions, taken_at), executor.hours
@@ -70,7 +70,7 @@ def note_reading(
 def _new_day(
     connection: Connection[DictRow], watched: _Watched | None, day: Day, reading: EquityReading, account: Account
 ) -> DayStart | None:
-    """Return the figures that *day* begins with; None when *day* has begun already."""
+    """Return the figures that *day* begins with; None if it has begun already, or if the reading is not a newer one."""
     if watched is None:
         closed_at = _closed_at(connection, reading.at)
         return first_start(day, reading, last_equity=account.last_equity, closed_at=closed_at)
@@ -101,7 +101,10 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
 
 
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
-    """Return the midnight in New York after the last trading day before *at*. Transfers have only a date, no hour."""
+    """Return the midnight in New York after the last trading day before the day of *at*.
+
+    It stands for the close, because some transfers have only a date: one of the next day counts as made after it.
+    """
     today = at.astimezone(_NEW_YORK).date()
     day = fetch_maybe(connection, date, sql("equity_monitor", "last_close_day"), {"today": today})
     if day is None or today - day > _LONGEST_CLOSED:

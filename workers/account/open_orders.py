@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pipeline.model.orders import BrokerOrder
 from workers.brokers.protocol import Broker, UnreadableRow
 
-# A blocked exit reads the list every ten seconds, and each reading costs a request. So exits share it for this long.
+# Blocked exits read the list again and again, some twice a second, and each reading costs a request. So the exits of a
+# process share a reading for this long.
 _LASTS_S = 5.0
 
 

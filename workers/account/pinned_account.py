@@ -18,7 +18,7 @@ def check_account(runtime: ExecutorRuntime) -> None:
 
     Raises:
         ConfigInvalid: the broker reports another account.
-        BrokerUnavailable: the account cannot be read now, or the broker refuses it.
+        BrokerUnavailable: the account cannot be read now, for any reason, or the broker refuses it.
     """
     pinned = runtime.executor.account
     if pinned is None:
@@ -33,7 +33,7 @@ def check_account(runtime: ExecutorRuntime) -> None:
 
 
 def await_account(runtime: ExecutorRuntime, *, stop: threading.Event) -> bool:
-    """Repeat `check_account` until the broker answers, and return True; return False when *stop* is set first.
+    """Repeat `check_account` until it passes, and return True; return False when *stop* is set first.
 
     Raises:
         ConfigInvalid: the broker reports another account than the pinned one.

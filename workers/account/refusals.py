@@ -16,7 +16,10 @@ _SOONEST = timedelta(seconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRefused:
-    """The broker refuses the account. It is tried again in *probe_in*."""
+    """The broker refuses the account, or the keys belong to another account than the pinned one.
+
+    The account is tried again after *probe_in*.
+    """
 
     message: str
     probe_in: timedelta

@@ -21,7 +21,7 @@ from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
 
-#: The paper exchange opens an account for any key that it has not seen.
+#: The secret of every executor at the paper exchange, which opens an account for any key that it has not seen.
 EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
@@ -50,11 +50,7 @@ class ExecutorRuntime:
 def open_runtime(
     executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, record: Record
 ) -> ExecutorRuntime:
-    """Open the executor's broker account; nothing is sent yet.
-
-    Raises:
-        ConfigInvalid: there is no address or no key for it.
-    """
+    """Open the executor's broker account; nothing is sent yet. Raises what `open_account` raises."""
     budget = RateBudget(record, executor_id=executor.id, per_minute=executor.limits.requests_per_minute)
     broker, address = open_account(executor, settings=settings, exchange_url=exchange_url, budget=budget)
     return ExecutorRuntime(
@@ -71,10 +67,13 @@ def open_runtime(
 def open_account(
     executor: ExecutorSettings, *, settings: Settings, exchange_url: str | None, budget: RateBudget | None = None
 ) -> tuple[GuardedBroker, str]:
-    """Return the executor's broker account and its address. Without *budget* (it needs the record) nothing is counted.
+    """Return the executor's broker account and its address; nothing is sent yet.
+
+    Without *budget*, which needs the record, its requests are neither counted nor limited.
 
     Raises:
-        ConfigInvalid: there is no address or no key for it, or its mode does not allow the address.
+        ConfigInvalid: there is no address or no key for it, its mode does not allow the address, its broker is not
+            registered, or the broker does not accept the values.
     """
     keys = executor_keys(settings, executor.id)
     base_url = executor.base_url
@@ -105,7 +104,7 @@ def open_account(
 def open_runtimes(
     executors: Mapping[str, ExecutorSettings], *, settings: Settings, exchange_url: str | None, record: Record
 ) -> dict[str, ExecutorRuntime]:
-    """Open every executor's broker account; nothing is sent yet."""
+    """Open every executor's broker account; nothing is sent yet. Raises what `open_account` raises."""
     return {
         executor.id: open_runtime(executor, settings=settings, exchange_url=exchange_url, record=record)
         for executor in executors.values()

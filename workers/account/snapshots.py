@@ -26,7 +26,8 @@ from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
 
-# A reading is three short requests. Other processes wait for it this long, and then read the account themselves.
+# A reading is three short requests. While one process reads, the others wait for its result, for at most this long; then
+# they read the account themselves.
 _READING = timedelta(seconds=2)
 _LOOK_AGAIN_S = 0.03
 
@@ -52,12 +53,13 @@ class Snapshots:
     def fresh(self, *, within: timedelta | None = None) -> Snapshot | AccountRefused:
         """Return a snapshot that is at most *within* old; the default is the executor's `account_age_s`.
 
-        The broker is read if the shared snapshot is older, or if the market has opened or closed since then. If
-        several processes need a new one, one of them reads, and the others wait for its reading.
+        The broker is read if the shared snapshot is older, if it was read with other keys, or if the market has opened
+        or closed since it was read. If several processes need a new one, one of them reads, and the others wait for
+        its reading. Return the refusal instead while the broker refuses the account.
 
         Raises:
-            BrokerUnavailable: the broker is away, and there is no fresh snapshot.
-            BrokerUnreadable: the broker's answer makes no sense.
+            BrokerUnavailable: the broker had to be read, and it is away.
+            BrokerUnreadable: the broker had to be read, and its answer makes no sense.
         """
         age = within if within is not None else timedelta(seconds=self._executor.limits.account_age_s)
         known = self.refusal() or self._recent(age)
@@ -80,8 +82,10 @@ class Snapshots:
     def last(self) -> Snapshot | AccountRefused:
         """Return the newest shared snapshot, however old, with a recent clock. This is enough for an exit.
 
-        The account is read only if no shared snapshot was read with these keys. A clock older than
-        `account_age_s` is read again. If that fails, the old one is used until the market opens or closes.
+        The account is read only if there is no shared snapshot, if it was read with other keys, or to probe whether the
+        broker still refuses the account. The clock alone is read if its reading is missing, older than `account_age_s`,
+        or from before the market last opened or closed. If that fails, an old reading is used until the market next
+        opens or closes; after that, the snapshot has no clock.
 
         Raises:
             BrokerUnavailable: the account had to be read, and the broker is away.
@@ -113,7 +117,10 @@ class Snapshots:
         return None if row is None else row.last_clock()
 
     def broker_time(self, at: datetime) -> datetime:
-        """Return the earlier of *at* and the broker's time at that moment: a list from then on misses no order."""
+        """Return the earlier of *at* and the broker's time at that moment.
+
+        A list of orders that begins there contains every order sent since *at*, even if the broker's clock is behind.
+        """
         last = self.last_clock()
         return at if last is None else min(at, last.at(at))
 
@@ -122,8 +129,8 @@ class Snapshots:
 
         Raises:
             BrokerUnavailable: the broker is away.
-            BrokerRefusesAccount: it refuses the account.
-            BrokerUnreadable: its answer makes no sense.
+            BrokerRefusesAccount: the broker refuses the account.
+            BrokerUnreadable: the broker's answer makes no sense.
         """
         read_at = self._now()
         reading = ClockReading(clock=self._broker.clock(), read_at=read_at)
@@ -131,7 +138,9 @@ class Snapshots:
         return reading
 
     def refusal(self) -> AccountRefused | None:
-        """Return the refusal of the account; None when the broker accepts it. If a probe is due, it is made first.
+        """Return the refusal of the account; None when the broker accepts it.
+
+        If a probe is due and no other process makes it, the account is read first.
 
         Raises:
             BrokerUnavailable: a probe was due, and the broker is away.
@@ -148,11 +157,12 @@ class Snapshots:
     def read(self) -> Snapshot | AccountRefused:
         """Read the account, its positions and the clock at the broker, and share them.
 
-        A failed reading of the clock is accepted: the snapshot then has none.
+        If only the clock cannot be read, the snapshot has no clock. Return the refusal instead if the broker refuses
+        the account, or if the keys belong to another account than the pinned one.
 
         Raises:
             BrokerUnavailable: the broker is away.
-            BrokerUnreadable: its answer makes no sense.
+            BrokerUnreadable: the broker's answer makes no sense.
         """
         taken_at, began = self._now(), time.monotonic()
         try:
@@ -176,7 +186,7 @@ class Snapshots:
         return snapshot
 
     def refused(self, message: str) -> AccountRefused:
-        """Record that the broker refuses the account, and return the refusal."""
+        """Record that the account is refused, and return the refusal."""
         return self._refusals.note(message)
 
     def share(self, snapshot: Snapshot) -> None:
@@ -206,7 +216,10 @@ class Snapshots:
             return None
 
     def _recent(self, age: timedelta) -> Snapshot | None:
-        """Return the shared snapshot if it was read with these keys, at most *age* ago, and its clock still holds."""
+        """Return the shared snapshot if it was read with these keys, at most *age* ago.
+
+        None if the market has opened or closed since its clock was read. A snapshot without a clock is returned.
+        """
         row = self._shared()
         if row is None or row.keys != self._keys or row.now - row.taken_at > age:
             return None

@@ -17,7 +17,8 @@ from workers.brokers.request_guard import Pages, RequestGuard
 class GuardedBroker:
     """A broker whose requests go through a guard.
 
-    A request for which the budget has no room is not made: the method raises `BudgetUsedUp`, or returns `NoAnswer`.
+    A request for which the budget has no room is not made: `find` and `find_in_list` then return `NoAnswer`, the other
+    methods raise `BudgetUsedUp`. `submit`, `price` and `quote` do not pay.
     """
 
     def __init__(self, broker: Broker, guard: RequestGuard, *, keys: str = "") -> None:
@@ -35,7 +36,7 @@ class GuardedBroker:
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL), keys=self.keys)
 
     def submit(self, request: OrderRequest) -> Outcome:
-        """Send the order once; its intent has paid for the request."""
+        """Send the order once. The request was paid for when the intent was recorded."""
         return self._guard.submit(lambda: self._broker.submit(request))
 
     def submit_paid(self, request: OrderRequest) -> Outcome:
@@ -74,7 +75,7 @@ class GuardedBroker:
         )
 
     def cancel(self, order_id: str) -> CancelAnswer:
-        """Ask for a cancel. Through `urgent()` it has the priority of an exit."""
+        """Ask for a cancel. It is paid for as the cancel of an entry, through `urgent()` as urgent."""
         return self._guard.read(Purpose.CANCEL, lambda: self._broker.cancel(order_id))
 
     def cancel_all(self) -> int:
@@ -90,7 +91,7 @@ class GuardedBroker:
         return self._guard.read(Purpose.WATCH, lambda: self._broker.positions(on_unreadable=on_unreadable))
 
     def position(self, symbol: str) -> Position | None:
-        """Read one position. This is urgent: an exit sells what the broker holds now."""
+        """Read one position. This is urgent: an exit reads here what is left to close."""
         return self._guard.read(Purpose.URGENT, lambda: self._broker.position(symbol))
 
     def asset(self, symbol: str) -> Asset | None:
@@ -106,15 +107,15 @@ class GuardedBroker:
         return self._guard.read(Purpose.WATCH, lambda: self._broker.calendar(first, last))
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
-        """Read the deposits and withdrawals since *since*. Only the first page (100 entries) is paid for."""
+        """Read the deposits and withdrawals since *since*. Only the request for the first page is paid for."""
         return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
 
     def price(self, symbol: str) -> Decimal | None:
-        """Read the price of the latest trade. Market data is another service with another request limit."""
+        """Read the price of the latest trade. Market data has a request limit of its own, so this is not paid for."""
         return self._broker.price(symbol)
 
     def quote(self, symbol: str) -> Quote | None:
-        """Read the latest bid and ask, from the same service as the price."""
+        """Read the latest bid and ask. Like `price`, this is not paid for."""
         return self._broker.quote(symbol)
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The protocol of a broker: the methods that workers and the keeper call, in plain values.
 
-An adapter translates and does not decide: it returns *accepted*, *rejected*, *not sent* or *unknown*, and its callers
-decide what follows. Every adapter passes ``tests/contract/test_brokers*.py`` unchanged.
+An adapter translates and does not decide: it returns the outcome of an order (`Accepted`, `Rejected`, `NotSent`,
+`Unknown` or `Duplicate`), and its callers decide what follows. Every adapter passes ``tests/contract/test_brokers*.py``
+unchanged.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ class Accepted(Answer):
 
 
 class RefusalKind(StrEnum):
-    """Why the broker refuses an order, if it would accept another order or another form of this one."""
+    """Why the broker refuses an order. Only the reasons to which an exit can react are listed."""
 
     #: Open orders hold the quantity that the order would close.
     HELD = "held"
@@ -50,9 +51,9 @@ class Rejected(Answer):
     status: int
     message: str
     code: int | None = None
-    #: None: the broker refuses the order for another reason.
+    #: None: the broker refuses the order for a reason that `RefusalKind` does not list.
     refusal: RefusalKind | None = None
-    #: The broker's ids of the orders that, by its answer, block this one.
+    #: The broker's ids of the orders that block this one, if its answer names them.
     orders: tuple[str, ...] = ()
 
 
@@ -111,7 +112,8 @@ class NoAnswer(Answer):
     """The look-up failed, so nothing is known of the order.
 
     *cause* is None when the broker's answer makes no sense. `UNREACHABLE` means no connection, no answer in time, or a
-    5xx. `RATE_LIMITED` means a 429, or that our own budget had no room for the request.
+    5xx. `RATE_LIMITED` means a 429, that our own budget had no room for the request, or that the list was not read to
+    its end. `ACCOUNT_REFUSED` means a 401 or a 403.
     """
 
     message: str
@@ -137,10 +139,10 @@ class CancelAnswer(Answer):
 class UnreadableRow:
     """A row of a list that cannot be read. The other rows of the list are read all the same."""
 
-    #: The row's name for people: the broker's order id, or another id or the symbol.
+    #: The row's name for people: an id or the symbol; `unnamed` if the row has neither.
     row_id: str
     why: str
-    #: The broker's order id. None: the row has none, or is a position.
+    #: The broker's order id; None if the row has none or is a position.
     order_id: str | None = None
     symbol: str | None = None
     #: The row is valid, but of a kind that tradewire never places: an order of several legs.
@@ -157,8 +159,8 @@ More = Callable[[], bool]
 class Broker(Protocol):
     """One account at one broker. Thread-safe; one warm connection pool; no retries of its own.
 
-    Reads raise `BrokerUnavailable` (away, slow, 429, 5xx), `BrokerRefusesAccount` (401, 403 about the
-    account) or `BrokerUnreadable` (an answer that makes no sense). `submit`, `find` and `find_in_list` do not
+    Reads and cancels raise `BrokerUnavailable` (away, slow, 429, 5xx), `BrokerRefusesAccount` (401, 403) or
+    `BrokerUnreadable` (an answer that makes no sense). `submit`, `find` and `find_in_list` do not
     raise these errors: they return a value for each. No exception text holds a key.
     """
 
@@ -169,7 +171,7 @@ class Broker(Protocol):
         """Look an order up by our id."""
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the order list (any status), to confirm the answer of `find`.
+        """Look for our id among the orders of any status submitted after *since*, to confirm the answer of `find`.
 
         The answer is `NoAnswer` when *more* ended the list before our id was found.
         """
@@ -192,7 +194,7 @@ class Broker(Protocol):
         """
 
     def cancel(self, order_id: str) -> CancelAnswer:
-        """Ask for a cancel. The answer is false when the order has ended or the broker does not know it."""
+        """Ask for a cancel. The broker does not accept it when the order has ended or is not known."""
 
     def cancel_all(self) -> int:
         """Ask for a cancel of every open order, in one request. Return how many cancels the broker accepted."""

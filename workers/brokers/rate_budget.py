@@ -22,7 +22,8 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-#: A request is sent within this time after its payment, or is paid for again. The window in the record relies on this.
+#: A request is sent within this time after its payment, or is paid for again. So the record counts a payment for 62 s,
+#: and the broker never gets more requests in 60 s than the limit allows.
 #: Orders comply, because a lease lasts three seconds, and an order is only sent while one second of the lease is left.
 GOES_OUT_WITHIN_S = 2.0
 #: A process that reads fast pays for this many reads at once.
@@ -41,11 +42,11 @@ class Purpose(StrEnum):
     ENTRY = "entry"
     #: Reads of working orders.
     POLL = "poll"
-    #: The account, its positions, the clock.
+    #: Reads of the account, its positions and transfers, the clock and the calendar.
     WATCH = "watch"
-    #: Cancels of entries. An exit of another symbol must not wait for them.
+    #: Cancels of entries, and repeated cancels. An exit of another symbol must not wait for them.
     CANCEL = "cancel"
-    #: Reads for exits, cancels of their orders, and look-ups of orders that may exist.
+    #: Reads for exits, cancels of exits and of orders in their way, and look-ups of orders that may exist.
     URGENT = "urgent"
     #: Orders of exits. The last request of the limit is reserved for them, so that no read makes such an order wait.
     EXIT = "exit"
@@ -108,7 +109,7 @@ def rename_account(connection: Connection[DictRow], executor_id: str, account_nu
 
 
 class RateBudget:
-    """The requests that this process may make of one executor's broker. Thread-safe."""
+    """The requests that this process may send to one executor's broker. Thread-safe."""
 
     def __init__(self, record: Record, *, executor_id: str, per_minute: int | None) -> None:
         self._record = record
@@ -127,7 +128,8 @@ class RateBudget:
         """Pay for one request, which must be sent at once. Without a limit the record is not read.
 
         Raises:
-            BudgetUsedUp: there is no room for this purpose, or the broker has just answered 429.
+            BudgetUsedUp: there is no room for this purpose; or the broker has just answered 429, and the purpose is not
+                urgent.
             RecordUnavailable: PostgreSQL is away. The request must not be sent: its answer could not be recorded.
         """
         now = time.monotonic()
@@ -138,12 +140,15 @@ class RateBudget:
             self._take(purpose, now)
 
     def left(self, purpose: Purpose) -> int | None:
-        """Return how many requests of *purpose* had room at this process's last payment; None without a limit."""
+        """Return how many more requests of *purpose* had room after this process's last payment; None without a limit."""
         most = ceiling(self._per_minute, purpose)
         return None if most is None else max(0, most - self._spent)
 
     def refused(self, asked_s: float | None) -> None:
-        """Hold the account's requests in all processes after a 429; *asked_s*: the seconds that the broker asks for."""
+        """Hold the account's requests that are not urgent after a 429; *asked_s*: the seconds that the broker asks for.
+
+        All processes hold them. Without a limit, other processes hold only their entries: they do not pay for reads.
+        """
         asked = None if asked_s is None else timedelta(seconds=min(max(asked_s, _SHORTEST_HOLD_S), _LONGEST_HOLD_S))
 
         def unit(connection: Connection[DictRow]) -> _Closed:
@@ -153,7 +158,7 @@ class RateBudget:
         try:
             closed = self._record.run(unit, retry_for_s=0.0)
         except RecordUnavailable:
-            return  # The next request must be paid for in the record, so it is not sent either.
+            return  # With a limit, the next request must be paid for in the record, so it is not sent either.
         wait_s = closed.wait.total_seconds()
         with self._lock:
             self._kept.clear()
@@ -166,7 +171,7 @@ class RateBudget:
             level("requests.refused", executor_id=self._executor_id, **facts)
 
     def answered(self) -> None:
-        """End the hold after the broker has answered a request again. The next hold begins with a short pause."""
+        """End the hold once the broker has answered a request again, so that the next hold begins with a short pause."""
         now = time.monotonic()
         with self._lock:
             # Of many threads only one ends the hold.
@@ -187,7 +192,7 @@ class RateBudget:
             log.info("requests.accepted", executor_id=self._executor_id)
 
     def _use(self, purpose: Purpose, now: float) -> bool:
-        """Use a read that was paid for in advance; return whether there was one. One not used in time is lost."""
+        """Use a read that was paid for in advance, and return whether there was one that is not too old to use."""
         with self._lock:
             count, until = self._kept.get(purpose, (0, 0.0))
             if count == 0 or now >= until:

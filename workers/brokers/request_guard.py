@@ -34,7 +34,7 @@ class RequestGuard:
         """Pay for one request of the guard's own purpose, or else of *purpose*.
 
         Raises:
-            BudgetUsedUp: the request must not be sent.
+            BudgetUsedUp, RecordUnavailable: the request must not be sent.
         """
         if self.budget is not None:
             self.budget.pay(self.purpose or purpose)
@@ -43,7 +43,7 @@ class RequestGuard:
         """Pay for an order that reduces a position, whatever the guard's own purpose.
 
         Raises:
-            BudgetUsedUp: the order must not be sent.
+            BudgetUsedUp, RecordUnavailable: the order must not be sent.
         """
         if self.budget is not None:
             self.budget.pay(Purpose.EXIT)
