@@ -1,4 +1,4 @@
-"""Send a test order through the whole pipeline, time each step, and leave the account as it was."""
+"""Send a test order through the whole pipeline, time each step, and sell what the order bought."""
 
 import time
 from collections.abc import Mapping
@@ -118,12 +118,13 @@ class Prober:
     runtime: ExecutorRuntime
 
     def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
-        """Buy one unit and sell it again. With *never_marketable*, order far below the market and cancel at once.
+        """Buy one unit and sell it again. With *never_marketable*, order at half the price and cancel at once.
 
-        The signal expires when its order has not been sent within *wait_s* seconds.
+        The signal expires if its order has not been sent within *wait_s* seconds. An order that still works after them
+        is canceled.
 
         Raises:
-            NotPossible: the account holds or trades every possible symbol, or the symbol has no price.
+            NotPossible: each symbol that was tried has no price, is held, or has an open order or execution.
             RecordUnavailable, BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the probe could not begin.
         """
         chosen, price = self._chosen(symbol)
@@ -200,9 +201,9 @@ class Prober:
         return recorded
 
     def _follow(self, execution_id: UUID, wait_s: float, *, cancel: bool) -> ProbeSteps:
-        """Wait for the end of the execution, and return its steps.
+        """Wait for the end of the execution, and return its steps. With *cancel*, cancel its order once it works.
 
-        The wait is *wait_s* seconds at most, or 5 s longer while its order may be on the way to the broker.
+        The wait is *wait_s* seconds at most, or 5 s longer while the order may be on its way to the broker.
         """
         soft = time.monotonic() + wait_s
         hard = soft + _GRACE_S

@@ -1,4 +1,4 @@
-"""Record an account's equity at each reading, its highest equity (the peak), and its equity at the start of each day."""
+"""Record an account's equity at each reading, its highest equity (the peak), and its equity at each start of a day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

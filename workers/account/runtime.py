@@ -21,7 +21,7 @@ from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
 
-#: The secret of every executor at the paper exchange, which opens an account for any key that it has not seen.
+#: Sent to the paper exchange in place of an account's secret: it opens an account for any key that it has not seen.
 EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 

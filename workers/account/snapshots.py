@@ -26,8 +26,8 @@ from workers.brokers.rate_budget import rename_account
 
 log = structlog.get_logger(__name__)
 
-# A reading is three short requests. While one process reads, the others wait for its result, for at most this long; then
-# they read the account themselves.
+# A reading is three short requests. While one process reads, the others wait for its result for at most this long, and
+# then read the account themselves.
 _READING = timedelta(seconds=2)
 _LOOK_AGAIN_S = 0.03
 

@@ -128,8 +128,8 @@ class RateBudget:
         """Pay for one request, which must be sent at once. Without a limit the record is not read.
 
         Raises:
-            BudgetUsedUp: there is no room for this purpose; or the broker has just answered 429, and the purpose is not
-                urgent.
+            BudgetUsedUp: there is no room for this purpose, or the broker has just answered 429. After a 429, cancels,
+                urgent requests and orders of exits are sent all the same.
             RecordUnavailable: PostgreSQL is away. The request must not be sent: its answer could not be recorded.
         """
         now = time.monotonic()
@@ -140,12 +140,12 @@ class RateBudget:
             self._take(purpose, now)
 
     def left(self, purpose: Purpose) -> int | None:
-        """Return how many more requests of *purpose* had room after this process's last payment; None without a limit."""
+        """Return how many more requests of *purpose* had room at this process's last payment; None without a limit."""
         most = ceiling(self._per_minute, purpose)
         return None if most is None else max(0, most - self._spent)
 
     def refused(self, asked_s: float | None) -> None:
-        """Hold the account's requests that are not urgent after a 429; *asked_s*: the seconds that the broker asks for.
+        """Hold entries and reads that are not urgent after a 429; *asked_s*: the seconds that the broker asks for.
 
         All processes hold them. Without a limit, other processes hold only their entries: they do not pay for reads.
         """
@@ -171,7 +171,7 @@ class RateBudget:
             level("requests.refused", executor_id=self._executor_id, **facts)
 
     def answered(self) -> None:
-        """End the hold once the broker has answered a request again, so that the next hold begins with a short pause."""
+        """End the hold once the broker has answered a request again. The next hold begins with a short pause."""
         now = time.monotonic()
         with self._lock:
             # Of many threads only one ends the hold.

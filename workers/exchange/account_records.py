@@ -7,7 +7,7 @@ from typing import TypedDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EquityPoint:
-    """An account's equity at one time, and the sum of deposits less withdrawals until then."""
+    """An account's equity at one time, and the cash paid in until then: opening cash and deposits less withdrawals."""
 
     account: str
     at_ns: int

@@ -96,7 +96,7 @@ class ExchangeAccount:
     cash: Decimal = DEFAULT_CASH
     last_equity: Decimal = DEFAULT_CASH
     last_maintenance: Decimal = ZERO
-    #: The sum that was paid in so far, less the sum that was paid out.
+    #: The opening cash and all deposits, less all withdrawals.
     contributed: Decimal = DEFAULT_CASH
     #: Fees paid so far, in dollars. A fee in coins counts at the price of its fill.
     fees: Decimal = ZERO

@@ -41,8 +41,8 @@ class BarsBody(AdminBody):
 class ClockBody(AdminBody):
     """`/admin/clock`: the exchange's clock.
 
-    If the clock follows the calendar and is set to a later time, the market opens and closes at every such time in
-    between: orders that wait for an opening are matched there, and day orders expire at a closing.
+    If the clock follows the calendar and is set forward to a time, every opening and closing in between takes place:
+    orders that wait for an opening are matched there, and day orders expire at the closing.
     """
 
     mode: ClockMode
@@ -73,7 +73,7 @@ class AccountBody(AdminBody):
 
 
 class AssetBody(AdminBody):
-    """The flags and increments of one asset. A field that is left out has its original value."""
+    """The flags and increments of one asset. A field that is left out gets back its original value."""
 
     exists: bool = True
     active: bool = True
@@ -93,7 +93,8 @@ class AssetsBody(RootModel[dict[str, AssetBody | None]]):
 class RateBody(AdminBody):
     """`/admin/rate`: how many requests of the trading API each account may make in a sliding minute.
 
-    The counts start again. `GET /admin/requests?key=` returns them. Every answer has the three `X-RateLimit` headers.
+    Setting the limit resets the counts, which `GET /admin/requests?key=` returns. Answers of the trading API have the
+    three `X-RateLimit` headers, except those of injected faults.
     """
 
     #: None: no limit is enforced, as at the start, and the headers show the broker's 200.

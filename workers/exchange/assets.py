@@ -1,4 +1,4 @@
-"""The assets that can be traded: shares under any plausible ticker, and the listed coins against the dollar."""
+"""The assets that can be traded: shares under any plausible ticker, and the listed pairs of coins."""
 
 import uuid
 from dataclasses import dataclass, replace
@@ -69,7 +69,8 @@ class ListedAsset:
     shortable: bool = True
     #: Orders for fractions of a share are accepted before the open and after the close.
     fractional_eh: bool = True
-    #: None for shares: their quantities are whole or have up to nine decimals, and their prices are in cents.
+    #: These are None for shares, unless an admin sets them. Quantities of shares have up to nine decimals. Prices of
+    #: shares are multiples of a cent; below a dollar, of 0.01 cents.
     min_order_size: Decimal | None = None
     min_trade_increment: Decimal | None = None
     price_increment: Decimal | None = None
@@ -108,7 +109,7 @@ class AssetList:
             self.find(symbol)
 
     def find(self, symbol: str) -> ListedAsset | None:
-        """Return the asset of *symbol* (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID), or None."""
+        """Return the asset of *symbol* (`AAPL`, `BTC/USD`, `BTCUSD`, or an asset's UUID); None if there is none."""
         known = self.known(symbol)
         if known is None:
             return None
@@ -118,7 +119,7 @@ class AssetList:
         return replace(known, **flags)
 
     def known(self, symbol: str) -> ListedAsset | None:
-        """Return the asset of *symbol* without an admin's changes; None when it cannot be a symbol."""
+        """Return the asset of *symbol* without an admin's changes; None if there is no such asset."""
         known = self._known.get(symbol) or self._by_id.get(symbol)
         if known is None:
             known = _asset(symbol)
@@ -135,7 +136,7 @@ class AssetList:
             self._changed[symbol] = dict(changes)
 
     def listed(self) -> list[ListedAsset]:
-        """Return every asset seen so far, by symbol."""
+        """Return the listed assets and every other one that was asked for so far, sorted by symbol."""
         found = (self.find(symbol) for symbol in sorted({asset.symbol for asset in self._known.values()}))
         return [asset for asset in found if asset is not None]
 

@@ -16,7 +16,7 @@ from workers.exchange.venue import Venue
 class Reservation:
     """The quantity and buying power that an order holds back while it is open."""
 
-    #: The quantity that the order closes of a position.
+    #: The quantity of a position that the order closes.
     held: Decimal
     #: The buying power for the quantity that the order opens.
     reserved: Decimal
@@ -53,7 +53,7 @@ def check_client_id(account: ExchangeAccount, client_order_id: str | None) -> No
 
 
 def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> None:
-    """Refuse an order that could trade with another order of the account."""
+    """Refuse an order that could trade with another order of the account. Groups and trailing stops are exempt."""
     if ticket.order_class is not OrderClass.SIMPLE or ticket.type is OrderType.TRAILING_STOP:
         return
     for order in account.open[symbol, ticket.side.opposite].values():
@@ -71,7 +71,8 @@ def check_wash_trade(account: ExchangeAccount, ticket: Ticket, symbol: str) -> N
 def reserve(venue: Venue, account: ExchangeAccount, ticket: Ticket, asset: ListedAsset) -> Reservation:
     """Return what the order holds back, or refuse the order.
 
-    Refused are orders that are too small, that the account cannot pay for or deliver, or that contradict its position.
+    It is refused if it is too small, if the account may not open it, cannot pay for it or cannot deliver, if it
+    contradicts the position, or if no price is known for its symbol.
     """
     price = ticket.limit_price or ticket.stop_price or venue.price(asset.symbol)
     if price is None:

@@ -27,7 +27,7 @@ class TradingSession(StrEnum):
 
 
 class SessionClock:
-    """The market clock. *now* is always the real time; results are the exchange's time, except that of `day_ends`."""
+    """The market clock. *now* is always the real time. Returned times are the exchange's, except that of `day_ends`."""
 
     def __init__(self, mode: ClockMode) -> None:
         self.mode = mode
@@ -61,7 +61,7 @@ class SessionClock:
         return next_closing(self.shown(now))
 
     def day_ends(self, now: datetime) -> datetime:
-        """Return when a `day` order placed now expires, in real UTC time."""
+        """Return when a `day` order placed now expires by the calendar, in real UTC time."""
         # Subtract in UTC: within one zone, `datetime` ignores a change to or from daylight saving time.
         return self.next_close(now).astimezone(UTC) - self._offset
 

@@ -37,7 +37,7 @@ Outcome = RawAnswer | Silence | Disconnect
 
 
 def classify(method: str, path: str) -> FaultTarget:
-    """Return the target of faults to which a request belongs."""
+    """Return the fault target to which a request belongs."""
     if is_market_data(path):
         return FaultTarget.PRICES
     if path.startswith("/v2/orders"):

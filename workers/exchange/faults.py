@@ -30,7 +30,7 @@ class FaultTarget(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """The kind of a fault. *before*: the request has no effect. *after*: it takes effect, but its answer is lost."""
+    """The kind of a fault. *before*: the request has no effect. *after*: it has, but no valid answer is sent."""
 
     LATENCY = "latency"
     RATE_LIMITED = "429"
@@ -69,7 +69,7 @@ BEFORE = frozenset(
 AFTER = frozenset({FaultKind.ERROR_AFTER, FaultKind.DROP_AFTER, FaultKind.SILENCE_AFTER, FaultKind.GARBAGE})
 OF_ORDERS = frozenset({FaultKind.PARTIAL_FILL, FaultKind.NO_FILL, FaultKind.LATE_REJECT})
 OF_EVENTS = frozenset({FaultKind.LATE_EVENT, FaultKind.DOUBLE_EVENT, FaultKind.DROP_EVENT})
-#: The default duration of each kind that has one, in seconds.
+#: The default duration of each kind that has one, in seconds. With 0 seconds of `NO_FILL`, the order never fills.
 _SECONDS = {
     FaultKind.LATENCY: 0.05,
     FaultKind.SILENCE_BEFORE: 60.0,
@@ -107,7 +107,7 @@ class Fault(BaseModel):
     symbol: Annotated[str, AfterValidator(canonical_where_known)] | None = None
     #: At most this many times.
     count: Annotated[int, Field(ge=1)] | None = None
-    #: Only for this many seconds from now.
+    #: Only for this many seconds after the plan was set.
     for_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
     #: How often the fault was applied.
     hits: int = 0

@@ -44,7 +44,7 @@ _PREFIXES = ("/v2/", "/v3/", "/v1beta3/")
 
 
 class Gateway:
-    """The ASGI application. It serves the trading API itself and passes everything else to *others*."""
+    """The ASGI application. It serves the trading API and market data, and passes every other request to *others*."""
 
     def __init__(self, *, runtime: ExchangeRuntime, routes: Iterable[Route], others: ASGIApp) -> None:
         self._runtime = runtime
@@ -60,7 +60,7 @@ class Gateway:
         try:
             outcome = await self._outcome(scope, body)
         except NotPossible:
-            # The journal cannot be written: send no answer, because it might not be true after a restart.
+            # The journal cannot be written: send no answer, because the answer might not be true after a restart.
             outcome = Disconnect()
         if isinstance(outcome, RawAnswer):
             await _send(send, outcome)

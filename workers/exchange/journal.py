@@ -1,8 +1,8 @@
-"""Write every change to a file before the request is answered, and read the file back after a crash.
+"""Write every change to a file before the request is answered, and read the file back at the next start.
 
 Each transaction contains all changes since the previous one, so the file always holds a state that the exchange had.
-The write-ahead log is not forced to the disk at every commit: it survives the death of the process at any time, but not
-a loss of power. That is enough for a paper exchange.
+The write-ahead log is not forced to the disk at every commit. So the changes survive the death of the process at any
+time, but the last ones may not survive a loss of power. That is enough for a paper exchange.
 """
 
 import fcntl

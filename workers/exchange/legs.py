@@ -40,9 +40,10 @@ def check_legs(ticket: Ticket) -> Ticket:
 
 
 def check_base_price(venue: Venue, ticket: Ticket, symbol: str) -> None:
-    """Refuse a leg that is less than a cent beyond the base price: the entry's own price, or else the market's.
+    """Refuse a leg that is less than a cent beyond the base price.
 
-    The take-profit of an OCO is the order itself, so only its stop is checked.
+    For an entry, the base price is its own price, or else the market's. For an OCO it is the market's, and only the
+    stop is checked, because the take-profit is the order itself.
     """
     is_oco = ticket.order_class is OrderClass.OCO
     own = None if is_oco else ticket.limit_price or ticket.stop_price
@@ -63,7 +64,7 @@ def check_base_price(venue: Venue, ticket: Ticket, symbol: str) -> None:
 
 
 def add_legs(venue: Venue, account: ExchangeAccount, parent: ExchangeOrder, ticket: Ticket, now_ns: int) -> None:
-    """Place the legs of *parent*. They wait for its fill; the leg of an OCO waits until *parent* is in the book."""
+    """Place the legs of *parent*. They wait until *parent* ends with a fill, or in an OCO until it is in the book."""
     legs = []
     if ticket.take_profit is not None and ticket.order_class is not OrderClass.OCO:
         legs.append(_leg(venue, parent, OrderType.LIMIT, limit=ticket.take_profit, now_ns=now_ns))

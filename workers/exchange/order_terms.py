@@ -52,7 +52,7 @@ def _check_quantity(ticket: Ticket, asset: ListedAsset) -> None:
 
 
 def _check_stop(ticket: Ticket, market: Decimal | None) -> None:
-    """Refuse a stop that the market has passed already: it would be a market order."""
+    """Refuse a stop order whose stop price the market has passed already: it would be a market order."""
     stop = ticket.stop_price
     if ticket.type is not OrderType.STOP or stop is None or market is None:
         return

@@ -52,7 +52,7 @@ class OrderClass(StrEnum):
 class ExchangeOrderStatus(StrEnum):
     """The status of an order, as the broker writes it."""
 
-    #: Accepted outside the session, or for an auction; it waits for either.
+    #: Accepted outside its session, or for an auction; it waits for the session or the auction.
     ACCEPTED = "accepted"
     #: Accepted, not yet in the book.
     PENDING_NEW = "pending_new"

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.startup.request_origin import OwnRequestsOnly
 
-#: Bytes. The longest bodies are the prices and the faults of a test.
+#: In bytes. The longest bodies are those with which a test sets its prices or its faults.
 LARGEST_BODY = 1024 * 1024
 
 

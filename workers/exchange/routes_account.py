@@ -52,7 +52,7 @@ def position(call: Call) -> Reply:
 
 
 def close_one(call: Call) -> Reply:
-    """`DELETE /v2/positions/{symbol}` with *qty* or *percentage*."""
+    """`DELETE /v2/positions/{symbol}`: close *qty* or *percentage* of the position, or without both all of it."""
     held = _held(call)
     qty, percentage = number(call.query, "qty"), number(call.query, "percentage")
     if qty is not None and percentage is not None:

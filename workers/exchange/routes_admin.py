@@ -1,4 +1,4 @@
-"""Answer `/admin`, through which tests and drills on this machine control the exchange. It needs the token."""
+"""Answer `/admin`, through which tests and drills on this machine control the exchange. Requests need the token."""
 
 import hmac
 import time

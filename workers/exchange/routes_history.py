@@ -29,7 +29,7 @@ _SESSIONS = {
     "extended_hours": {TradingSession.REGULAR, TradingSession.EXTENDED},
     "continuous": set(TradingSession),
 }
-#: A day's point is at the end of the extended session, as the broker writes it.
+#: The time of a day's point, as the broker writes it: the end of the extended session, except on half days.
 _DAY_ENDS = time(20)
 _CENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
 

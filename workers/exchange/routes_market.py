@@ -52,7 +52,7 @@ def calendar(call: Call) -> Reply:
 
 
 def day_of(call: Call, name: str, default: date) -> date:
-    """Return the day of a query parameter, *default* when absent; refuse what is not a day."""
+    """Return the day that a query parameter names, or *default* when it is absent; refuse what is not a day."""
     text = call.query.get(name)
     try:
         return date.fromisoformat(text[:10]) if text else default

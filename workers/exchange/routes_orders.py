@@ -84,7 +84,7 @@ def cancel_open(call: Call) -> list[dict[str, object]]:
 
 
 def moment(call: Call, name: str) -> int | None:
-    """Return the time of a query parameter in nanoseconds, None when absent; refuse what is not a time."""
+    """Return the time of a query parameter in nanoseconds; None when it is absent. Refuse what is not a time."""
     text = call.query.get(name)
     if not text:
         return None
@@ -100,7 +100,10 @@ def moment(call: Call, name: str) -> int | None:
 
 
 def integer(call: Call, name: str, default: int, most: int) -> int:
-    """Return the number of rows that a query parameter asks for; refuse a number outside 1 to *most*."""
+    """Return the number of rows that a query parameter asks for, or *default* when it is absent.
+
+    A number outside 1 to *most* is refused.
+    """
     text = call.query.get(name)
     if not text:
         return default

@@ -149,8 +149,8 @@ class ExchangeRuntime:
     def set_clock(self, mode: ClockMode, shown: datetime | None) -> None:
         """Switch the clock; see `SessionClock.set`.
 
-        If the clock follows the calendar and is set forward, the market opens and closes at every such time in
-        between, so that orders fill and expire there.
+        If the clock follows the calendar and is set forward to *shown*, every opening and closing in between takes
+        place, so that orders fill and expire there.
         """
         clock, now = self.venue.clock, datetime.now(UTC)
         settle_routing(self.venue, time.time_ns())
@@ -162,7 +162,10 @@ class ExchangeRuntime:
         self.check_session()
 
     def reset(self) -> None:
-        """Delete accounts, orders, prices, faults and the request limit, but keep the cursor and the clock."""
+        """Delete accounts, orders, prices, changes of assets, faults and the request limit.
+
+        The clock and the cursor stay. If bars are played, the prices become those of the current bar.
+        """
         fresh = Venue(self.venue.clock, listed_only=self.venue.listed_only)
         fresh.listeners = self.venue.listeners
         self._journal.clear()
@@ -174,12 +177,12 @@ class ExchangeRuntime:
             fresh.changes.prices |= set(fresh.last)
 
     def check_session(self) -> None:
-        """Open or close the market if the session has changed."""
+        """Activate, match and expire orders if the session of shares has changed."""
         now_ns = time.time_ns()
         session = self.venue.clock.session(self.venue.moment(now_ns))
         if session is not self._session:
             before, self._session = self._session, session
-            # With bars, each bar ends a day instead.
+            # While bars are played, each bar ends a day instead.
             if before is TradingSession.CLOSED and self.tape is None:
                 end_day(self.venue, time.time_ns())
             change_session(self.venue, before, session, now_ns)
@@ -195,7 +198,7 @@ class ExchangeRuntime:
             self.stopping.set()
             if waiting is not None and not waiting.done():
                 waiting.set_exception(NotPossible(_UNWRITABLE))
-                # Mark the error as read: no request waits for changes of the exchange itself, such as those of a bar.
+                # Mark the error as read. Otherwise asyncio logs it if no request waits, as after the change of a bar.
                 waiting.exception()
             return
         if waiting is not None and not waiting.done():

@@ -88,7 +88,7 @@ def match_now(venue: Venue, order: ExchangeOrder, now_ns: int, *, arriving: bool
 
 
 def finish(venue: Venue, order: ExchangeOrder, status: ExchangeOrderStatus, now_ns: int) -> None:
-    """End *order*, which is not completely filled, and the orders that depend on it."""
+    """End *order* before it is completely filled, and activate or cancel the other orders of its group."""
     order.status = status
     setattr(order, _ENDS[status], now_ns)
     venue.remove(order)
@@ -105,7 +105,7 @@ def settle_cancels(venue: Venue, account: ExchangeAccount, now_ns: int) -> None:
 
 
 def settle_routing(venue: Venue, now_ns: int) -> None:
-    """Finish all pending orders and cancels."""
+    """Put all pending orders into the book, and finish all pending cancels."""
     for book in list(venue.book.values()):
         for order in list(book.values()):
             if order.status in {ExchangeOrderStatus.PENDING_NEW, ExchangeOrderStatus.PENDING_CANCEL}:
@@ -120,7 +120,7 @@ def reprice(venue: Venue, symbol: str, now_ns: int) -> None:
 
 
 def change_session(venue: Venue, before: TradingSession, after: TradingSession, now_ns: int) -> None:
-    """Activate, expire and match orders on shares when the market opens or closes."""
+    """Activate, expire and match the orders on shares when the session changes from *before* to *after*."""
     orders = [order for book in venue.book.values() for order in book.values() if not order.is_crypto]
     for order in sorted(orders, key=lambda each: each.seq):
         at_close = order.time_in_force is TimeInForce.CLS
@@ -144,7 +144,7 @@ def _ends(order: ExchangeOrder, before: TradingSession, after: TradingSession) -
 
 
 def _auction(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Fill a closing order at the last price of the session, or cancel it."""
+    """Fill an order for the closing auction at the last price of the session, or cancel it."""
     order.status = ExchangeOrderStatus.NEW
     venue.add_event(order, "new", now_ns)
     price = venue.price(order.symbol)
@@ -188,7 +188,7 @@ def _fill(venue: Venue, order: ExchangeOrder, price: Decimal, now_ns: int) -> No
 
 
 def _part(order: ExchangeOrder, remaining: Decimal, now_ns: int) -> Decimal:
-    """Return the quantity to fill: all, or half of it under an injected fault."""
+    """Return the quantity to fill: all of *remaining*, or once half of it if a fault asks for a partial fill."""
     if order.part_then_s is None or order.time_in_force is TimeInForce.FOK:
         return remaining
     whole = not order.is_crypto and remaining % 1 == 0
@@ -207,7 +207,7 @@ def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Activate the legs of an entry that ended with a fill, or else cancel the other orders of the group."""
+    """If *order* is an entry with a fill, activate its legs; otherwise cancel the other orders of its group."""
     if order.parent is None and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
         _activate_legs(venue, order, now_ns)
         return
@@ -217,7 +217,7 @@ def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _activate_legs(venue: Venue, parent: ExchangeOrder, now_ns: int) -> None:
-    """Activate the legs for the quantity that the parent opened. If none of it is left, cancel them."""
+    """Activate the legs for the quantity that the parent opened and that is still held. If that is 0, cancel them."""
     legs = [venue.orders[each] for each in parent.legs if venue.orders[each].status is ExchangeOrderStatus.HELD]
     if parent.order_class is not OrderClass.OCO and legs:
         account = venue.accounts[parent.account]

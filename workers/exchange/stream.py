@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 #: The close code when an injected fault drops a connection.
 _TRY_LATER = 1013
-#: The close code when the first message is not a valid login, or the account already has a connection.
+#: The close code when the login is refused: it is not valid, the account already has a connection, or a fault says so.
 _POLICY = 1008
 
 
@@ -72,7 +72,7 @@ class TradeUpdateHub:
                 self._runtime.venue.listeners.discard(account)
 
     async def _authenticate(self, websocket: WebSocket) -> str | None:
-        """Read the first message; return the account's key, None when it is refused."""
+        """Read the first message, a login, and answer it; return the account's key, or None if the login is refused."""
         message = await _receive(websocket)
         action = message.get("action")
         inner = _data(message)
@@ -92,7 +92,7 @@ class TradeUpdateHub:
         return account is not None and not refused and key not in self._connections
 
     async def _serve_listener(self, websocket: WebSocket, connection: _SendQueue) -> None:
-        """Answer `listen` requests. After the first one, send the updates, beginning with those since the login."""
+        """Answer `listen` requests. After the first one for trade updates, send all updates since the login."""
         sender: asyncio.Task[None] | None = None
         try:
             while True:

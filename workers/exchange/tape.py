@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.intake.sources.bars import BarDay, Bars
 
-#: The most cycles in one answer.
+#: The most cycles that `Tape.after` returns.
 MOST_CYCLES = 100
 # All values are strings, so that no price loses digits on its way.
 _BAR = ("symbol", "open", "high", "low", "close", "volume")
@@ -14,7 +14,8 @@ _BAR = ("symbol", "open", "high", "low", "close", "volume")
 class Tape:
     """The endless sequence of cycles. A cycle is one trading day, numbered by its cursor from 1 on.
 
-    A lap is one pass over the days. The warm-up days before its first cycle are never played; their cursor is 0.
+    A lap is one pass over the days. The warm-up days before its first cycle are never played; `history` returns them
+    with the cursor 0.
     """
 
     def __init__(self, bars: Bars) -> None:

@@ -12,7 +12,7 @@ from workers.exchange.refusals import BAD_REQUEST, RequestRefused, bad_parameter
 
 _LONGEST_CLIENT_ORDER_ID = 128
 _MOST_DECIMALS = 9
-#: The most digits before the point: so sums and products keep their cents within the 28 digits of a `Decimal`.
+#: The most digits before the point. With these, sums and products keep their cents within the 28 digits of a `Decimal`.
 _MOST_DIGITS = 12
 _LEAST_EXPONENT = -18
 CENT = Decimal("0.01")
@@ -88,7 +88,7 @@ def read_ticket(body: Mapping[str, Any]) -> Ticket:
 
 
 def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | None:
-    """Return a number of *body*, which may be written as text; None when absent. Refuse what is not a number."""
+    """Return the number *name* of *body*, which may be written as text; None when absent. Refuse anything else."""
     value = body.get(name)
     if value is None or value == "":
         return None
@@ -104,7 +104,7 @@ def number(body: Mapping[str, Any], name: str, prefix: str = "") -> Decimal | No
 
 
 def client_id(body: Mapping[str, Any]) -> str | None:
-    """Return the caller's own id for the order, None when there is none; refuse a wrong one."""
+    """Return the caller's own id for the order; None when there is none. Refuse one that is not text or is too long."""
     value = body.get("client_order_id")
     if value is None or value == "":
         return None

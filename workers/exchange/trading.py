@@ -70,7 +70,10 @@ def submit(
 
 
 def cancel(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Cancel an open *order*: at once if it waits for its session or its parent, else after at most `ROUTING_S`."""
+    """Cancel *order*, at once if it is held or waits for its session or auction, else within about `ROUTING_S`.
+
+    An order whose cancel is done or pending is left as it is; for one that has ended otherwise, the cancel is refused.
+    """
     if order.status in {ExchangeOrderStatus.CANCELED, ExchangeOrderStatus.PENDING_CANCEL}:
         return
     if not order.is_open:
@@ -155,7 +158,7 @@ def _order(
 
 
 def _gtc_ends_ns(venue: Venue, asset: ListedAsset, now_ns: int) -> int:
-    """Return when a `gtc` order ends: after 90 days, or after 89 days for coins."""
+    """Return the expiry that a `gtc` order shows: after 90 days, or 89 for coins. The exchange never expires it."""
     days, ends = (89, time(16)) if asset.is_crypto else (90, time(16, 15))
     day = venue.moment(now_ns).astimezone(NEW_YORK).date() + timedelta(days=days)
     return int(datetime.combine(day, ends, NEW_YORK).timestamp()) * _NANO
@@ -192,7 +195,7 @@ def _check_replaceable(venue: Venue, order: ExchangeOrder, body: Mapping[str, An
 
 
 def _changed(order: ExchangeOrder, body: Mapping[str, Any]) -> Ticket:
-    """Return the terms of *order* with the changes in *body*. `qty` includes the filled part there, but not here."""
+    """Return the terms of *order* with the changes in *body*. `qty` includes the filled part in *body* only."""
     qty = number(body, "qty") or order.qty or Decimal(0)
     if qty <= order.filled_qty:
         raise bad_parameter("qty must be > filled_qty")

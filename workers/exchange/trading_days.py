@@ -43,7 +43,7 @@ class TradingDay:
 
 @cache
 def trading_day(day: date) -> TradingDay | None:
-    """Return *day*'s session; None when the exchange is closed."""
+    """Return *day*'s session; None if the New York Stock Exchange is closed on that day."""
     if day.weekday() >= _SATURDAY or day in _holidays(day.year):
         return None
     return TradingDay(date=day, close_time=time(13) if day in _half_days(day.year) else time(16))

@@ -43,7 +43,7 @@ class Changes:
     prices: set[str] = field(default_factory=set)
     settings: dict[str, str] = field(default_factory=dict)
     events: list[TradeUpdate] = field(default_factory=list)
-    #: (order id, seconds) of orders that `settlement.advance` handles again after these seconds.
+    #: Pairs of an order's id and the seconds after which `settlement.advance` does the order's next step.
     advance_later: list[tuple[str, float]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -78,7 +78,7 @@ class Venue:
         self._last_ns = 0
 
     def next_time(self, now_ns: int) -> int:
-        """Return *now_ns*, or one nanosecond after the last returned time, so that no two orders have the same time."""
+        """Return *now_ns*, or the nanosecond after the last returned time if that is later: no time is used twice."""
         self._last_ns = max(now_ns, self._last_ns + 1)
         return self._last_ns
 
@@ -96,7 +96,7 @@ class Venue:
         return totals(account, self.price)
 
     def authenticate(self, key: str, secret: str, now_ns: int) -> ExchangeAccount | None:
-        """Return the account of *key*, opening one at its first use; None when the secret is wrong."""
+        """Return the account of *key*, opened at its first use; None if the secret is wrong or the account refused."""
         hashed = hashlib.sha256(secret.encode()).hexdigest()
         account = self.accounts.get(key)
         if account is None:
@@ -182,5 +182,5 @@ class Venue:
         return datetime.fromtimestamp(now_ns / _NANO, UTC)
 
     def day_ends_ns(self, now_ns: int) -> int:
-        """Return when a `day` order placed now expires."""
+        """Return the expiry of a `day` order placed now. While the clock is always open, the exchange expires none."""
         return int(self.clock.day_ends(self.moment(now_ns)).timestamp()) * _NANO

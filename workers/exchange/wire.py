@@ -79,7 +79,7 @@ def order_json(order: ExchangeOrder, legs: Sequence[ExchangeOrder] = (), *, asse
 
 
 def activity_id(activity: Fill | ExchangeTransfer) -> str:
-    """Return the activity's id. It begins with the time of a fill in New York, or with the date of a transfer."""
+    """Return the activity's id. It begins with the New York time of a fill, or with the New York date of a transfer."""
     local = datetime.fromtimestamp(activity.at_ns / _NANO, NEW_YORK)
     milliseconds = local.microsecond // 1000
     at = f"{local:%H%M%S}{milliseconds:03d}" if isinstance(activity, Fill) else "0" * 9

@@ -32,10 +32,10 @@ class FlattenOutcome:
     """The result of `flatten_directly`."""
 
     flat: bool
-    #: The quantities that are still held, by symbol; None: they could not be read.
+    #: The quantities that are still held, by symbol, as last read; None: they could never be read.
     left: dict[str, Decimal] | None
     journal: Path
-    #: The journal has been imported into the record.
+    #: This command has imported the journal into the record. If not, a keeper imports it.
     recorded: bool
 
 
@@ -53,9 +53,10 @@ def flatten_directly(
     Each order is written to a journal before it is sent. *say* is called with each line that a person should read.
 
     Raises:
-        ConfigInvalid: the executor has no address or key.
+        ConfigInvalid: the executor's broker account cannot be opened (see `open_account`).
         NotPossible: the keys belong to another account than the pinned one.
-        BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the account could not be read at the beginning.
+        BrokerUnavailable, BrokerUnreadable: the account could not be read at the beginning.
+        BrokerRefusesAccount: the broker refuses the keys or the account, at the beginning or later.
     """
     with ExitStack() as stack:
         broker, _ = open_account(executor, settings=settings, exchange_url=settings.exchange_url)

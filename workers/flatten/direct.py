@@ -36,7 +36,7 @@ class UnderWay:
 
 @dataclass(kw_only=True)
 class DirectFlatten:
-    """Cancels orders and closes positions until the broker shows none. A symbol has at most one order of ours."""
+    """Cancels orders and closes positions until the broker shows neither. A symbol has at most one order of ours."""
 
     broker: Broker
     journal: FlattenJournal
@@ -44,7 +44,7 @@ class DirectFlatten:
     say: Callable[[str], None]
     #: Called to record an order after its answer, unless the order did not reach the broker.
     on_answer: Callable[[JournaledOrder], None]
-    #: The quantities that are held, as last read; None before the first reading.
+    #: The quantities that are held, by symbol, as last read; None before the first reading.
     left: dict[str, Decimal] | None = None
     _under_way: dict[str, UnderWay] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class DirectFlatten:
     _last_error: str = ""
     _unreadable: frozenset[str] = frozenset()
     _said: set[str] = field(default_factory=set)
-    #: True until the clock can be read. If the market is closed, an order that is sent waits for it to open.
+    #: As last read. True is assumed until the clock can be read: if the market is closed, a close waits at the broker.
     _is_open: bool = True
     _clock_due: float = 0.0
 
@@ -111,7 +111,7 @@ class DirectFlatten:
     ) -> None:
         """Cancel orders that are not ours, but keep one that reduces a position until a close can fill at once.
 
-        *held* are the quantities by symbol; None: not all positions are known.
+        *held* are the quantities by symbol. None: not all positions are known, so only stops count as reducing.
         """
         ours = {each.sent.request.client_order_id for each in self._under_way.values()}
         others = [order for order in orders if order.client_order_id not in ours]
@@ -125,7 +125,7 @@ class DirectFlatten:
         return asset_class(symbol) is AssetClass.CRYPTO or self._market_is_open()
 
     def _market_is_open(self) -> bool:
-        """Return whether the clock last showed an open market. To save requests, it is read at most every 5 s."""
+        """Return whether the market was open at the last reading of the clock, which is read at most every 5 s."""
         now = time.monotonic()
         if now >= self._clock_due:
             try:
@@ -140,7 +140,7 @@ class DirectFlatten:
         return self.broker.orders(status="open", on_unreadable=unreadable.append), unreadable
 
     def _follow_orders(self) -> None:
-        """Look up each of our orders. An order that stays absent is sent again under the same id."""
+        """Look up each of our orders. Forget one that has ended; send one that stays absent again under the same id."""
         for symbol, order in list(self._under_way.items()):
             lookup = self.broker.find(order.sent.request.client_order_id)
             if isinstance(lookup, Found):
@@ -154,7 +154,10 @@ class DirectFlatten:
                     self._send(order.sent)
 
     def _close(self, position: Position) -> None:
-        """Send an order that closes *position*. If the last one did not reach the broker, send it again with its id."""
+        """Send an order that closes *position*.
+
+        If the last order did not reach the broker and still fits, send the same order again, under the same id.
+        """
         side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
         unsent = self._unsent.pop(position.symbol, None)
         if unsent is not None and (unsent.request.side, unsent.request.quantity) == (side, abs(position.quantity)):
@@ -163,7 +166,7 @@ class DirectFlatten:
             self._send(closing_order(position, side))
 
     def _send(self, sent: JournaledOrder) -> None:
-        """Write the order to the journal, then send it. After a crash in between, the import finds the order."""
+        """Write the order to the journal, then send it. So the journal has every order that was sent before a crash."""
         self.journal.write(
             "order",
             execution_id=sent.execution_id,
@@ -235,7 +238,8 @@ def closing_order(position: Position, side: OrderSide) -> JournaledOrder:
         time_in_force="gtc" if asset_class(position.symbol) is AssetClass.CRYPTO else "day",
         position_intent=position_intent(position.symbol, side, closes=True),
     )
-    # This is not always the price: an option contract is worth a multiple of it, and some pairs are priced in a coin.
+    # The value of one unit in dollars; 1 if it is not known. It is not always the price: an option contract is worth a
+    # multiple of its price, and some pairs are priced in a coin.
     value = worth(position) / abs(position.quantity) or Decimal(1)
     return JournaledOrder(
         execution_id=execution_id, request=request, reference_price=format(value, "f"), sent_at=datetime.now(UTC)

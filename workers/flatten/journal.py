@@ -1,4 +1,4 @@
-"""Write each order that is sent without the record to a journal first, and read the journal for a later import."""
+"""The journal of `flatten --direct`. Each order is written to it before it is sent, and imported from it later."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ class JournalHeader:
     mode: Mode
     by: str
     why: str | None
-    #: The halt was recorded before the first order was sent.
+    #: The halt was recorded in PostgreSQL before the first order was sent.
     halted: bool
     began_at: datetime
 
@@ -45,7 +45,7 @@ class JournaledOrder:
     request: OrderRequest
     reference_price: str
     sent_at: datetime
-    #: The last outcome, as the lower-case name of its class in `workers.brokers.protocol`; None: no answer was written.
+    #: The last outcome: the name of its class in `workers.brokers.protocol` in lower case; None: no answer was written.
     outcome: str | None = None
     message: str = ""
     order_id: str | None = None
@@ -107,7 +107,7 @@ def mark_imported(path: Path) -> None:
 
 @contextmanager
 def finished(path: Path) -> Iterator[bool]:
-    """Lock the file for the time of the block, and yield whether its writer has closed it."""
+    """Lock the file during the block, and yield True. Yield False if it is gone, or its writer or an import uses it."""
     try:
         file = path.open()
     except FileNotFoundError:
@@ -129,7 +129,8 @@ def read_journal(path: Path) -> Journal | None:
         try:
             line = json.loads(text)
         except ValueError:
-            # An order's line is complete before the order is sent. This line is not, so its order was not sent.
+            # This line is incomplete, so it is the last one. If it is an order's, the order was not sent, since its
+            # whole line is on the disk first.
             break
         match line.pop("event"):
             case "began":
@@ -140,7 +141,7 @@ def read_journal(path: Path) -> Journal | None:
             case "answer" if journal is not None:
                 order = journal.orders[UUID(line["execution_id"])]
                 order.outcome, order.message, order.order_id = line["outcome"], line["message"], line["order_id"]
-                # Journals of earlier releases have no such key.
+                # Journals of earlier releases do not have this key.
                 order.request_id = line.get("request_id")
             case _:
                 pass
@@ -161,7 +162,7 @@ def _plain(value: object) -> str:
 
 
 def _give_name(unnamed: Path, path: Path) -> None:
-    """Give the file the name *path*, but never replace another journal. Some file systems have no hard links."""
+    """Give the file the name *path*, but never replace another journal; rename it if hard links are not supported."""
     try:
         path.hardlink_to(unnamed)
     except FileExistsError:

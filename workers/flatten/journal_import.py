@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 def import_journals(record: Record, home: Path, *, by: str) -> int:
-    """Import every journal file whose writer has closed it, and rename it; return the number of files.
+    """Import every journal file whose writer has closed it, and rename it; return how many files were renamed.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

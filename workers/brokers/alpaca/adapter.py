@@ -36,7 +36,7 @@ def open_broker(*, api_key: str, api_secret: SecretStr, base_url: str, timeout_s
             of the operating system and a host with several addresses can take longer.
 
     Raises:
-        ConfigInvalid: the keys cannot be sent, or *base_url* is not an address.
+        ConfigInvalid: the keys cannot be sent, *base_url* is not an address, or *timeout_s* is not above 0.
     """
     secret = api_secret.get_secret_value()
     problems = [
@@ -104,7 +104,10 @@ class AlpacaBroker:
         return replace(lookup, request_id=outcomes.request_id_of(pages[-1]) if pages else None)
 
     def order(self, order_id: str) -> BrokerOrder | None:
-        """Read one order by Alpaca's id; None when Alpaca answers that it does not know it. A 422 raises an error."""
+        """Read one order by Alpaca's id; None when Alpaca answers that it does not know the order.
+
+        If Alpaca answers with 422, because the id is not valid, that is an error.
+        """
         return self._read_one(f"/orders/{_in_path(order_id)}", mapping.order_asked_for)
 
     def orders(
@@ -115,7 +118,7 @@ class AlpacaBroker:
         more: More | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Sequence[BrokerOrder]:
-        """List orders of *status*, oldest first. Orders of several legs are left out."""
+        """List orders of *status*, oldest first. An order of several legs counts as a row that cannot be read."""
         return self._rows.orders(self._list(status=status, since=since, more=more), on_unreadable)
 
     def cancel(self, order_id: str) -> CancelAnswer:
@@ -161,7 +164,7 @@ class AlpacaBroker:
         return sorted((each for each in sessions if first <= each.date <= last), key=lambda each: each.opens)
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
-        """Read the deposits, withdrawals and journals of cash since *since*, all pages."""
+        """Read the cash transfers since *since* of all kinds in `calendar.TRANSFERS`, all pages."""
 
         def page(query: dict[str, str]) -> list[dict[str, Any]]:
             return self._read("/account/activities", mapping.each(lambda one: one), query)

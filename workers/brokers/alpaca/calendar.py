@@ -20,7 +20,8 @@ TRANSFERS: Final = ("CSD", "CSW", "JNLC", "ACATC")
 PAGE_SIZE: Final = 100
 MOST_PAGES: Final = 40
 
-#: `after` refers to the time at which an entry was made, which can be before the entry's date.
+#: The list is read from this much before the requested time: its `after` refers to the time at which an entry was made,
+#: and that can be before the entry's date.
 _SLACK: Final = timedelta(days=1)
 
 
@@ -62,7 +63,7 @@ def transfers(read_page: Callable[[dict[str, str]], list[dict[str, Any]]], since
 
 
 def _transfer(raw: Any, since: datetime, unnamed: Counter[str]) -> Transfer | None:
-    """Read one entry; None when it moved no cash, was canceled, or is older than *since*."""
+    """Read one entry; None if it is of another type, moved no cash, was canceled, or is older than *since*."""
     fields = Fields.of("activity", raw)
     if raw.get("activity_type") not in TRANSFERS or raw.get("status") == "canceled":
         return None

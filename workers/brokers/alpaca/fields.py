@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide
 
-#: A number above 10 to this power is not an amount, and would be extremely long to write out.
+#: A number with more digits than this before the point, or more zeros than this after it, is not an amount: written out
+#: it could be extremely long.
 GREATEST_EXPONENT: Final = 30
 
 T = TypeVar("T")
@@ -32,7 +33,10 @@ def read_json(text: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Fields:
-    """The fields of one JSON object; *kind* names it in errors. Methods that read a field raise `BrokerUnreadable`."""
+    """The fields of one JSON object; *kind* names it in errors.
+
+    The methods that read a field raise `BrokerUnreadable` if the field is not readable, or is required and missing.
+    """
 
     kind: str
     raw: Mapping[str, Any]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class RowReader:
-    """Reads the rows of one account's lists. Each row that cannot be read is logged once."""
+    """Reads the rows of one account's lists. A row that cannot be read is logged only the first time."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
@@ -101,7 +101,7 @@ def order_rows(
 
 
 def to_the_end(more: More | None) -> More:
-    """Return *more* so changed that it raises BrokerOverRate instead of ending a list early.
+    """Return a function that asks *more*, and raises `BrokerOverRate` instead of ending a list early.
 
     A search for an order must read the list to its end, because an unread page may hold the order.
     """

@@ -1,7 +1,7 @@
 """Map Alpaca's raw JSON to our values: orders, positions, the account, assets and the clock.
 
-Every function raises `BrokerUnreadable` when a field that we need is missing. Unknown fields, unknown statuses and
-empty timestamps are accepted. alpaca-py's own models fail on them, even after the order was taken.
+The functions raise `BrokerUnreadable` when a field that we need is missing or not readable. Unknown fields, unknown
+statuses and empty timestamps are accepted. alpaca-py's own models fail on them, even after the order was taken.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,7 +72,10 @@ def order_from_broker(raw: Any) -> BrokerOrder:
 
 
 def order_asked_for(raw: Any) -> BrokerOrder:
-    """Read one order that was requested by the broker's id. Its client id may be another program's and unreadable."""
+    """Read one order that was requested by the broker's id.
+
+    Another program may have chosen its client id. If that is not printable ASCII, it is replaced by `unreadable`.
+    """
     order_id = raw.get("client_order_id") if isinstance(raw, dict) else None
     odd = isinstance(order_id, str) and not (order_id and order_id.isascii() and order_id.isprintable())
     return order_from_broker(raw | {"client_order_id": "unreadable"} if odd else raw)
@@ -138,7 +141,7 @@ def each(translate: Callable[[Any], T]) -> Callable[[Any], list[T]]:
 
 
 def account_from_broker(raw: Any) -> Account:
-    """Read the account. It counts as blocked for entries unless Alpaca clearly allows orders."""
+    """Read the account. Unless Alpaca clearly allows orders, the account counts as blocked for entries."""
     fields = Fields.of("account", raw)
     switches = ("trading_blocked", "account_blocked", "trade_suspended_by_user")
     return Account(

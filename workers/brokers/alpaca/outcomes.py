@@ -39,7 +39,8 @@ _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECA
 #: A 404 from Alpaca has this code, or its message names the item. A gateway's `{"message": "Not Found"}` has neither.
 _NOT_FOUND_CODE: Final = 40410000
 _NOT_FOUND: Final = re.compile(r"\A(?>.*?\b(order|position|asset|symbol)\b).*(not found|does not exist)", re.IGNORECASE)
-#: A message about a wrong path begins with a word for it. A later such word may be a symbol: "symbol not found: URL".
+#: A message about a wrong path begins with a word for it, or has "no" before it. Elsewhere the word may be a symbol:
+#: "symbol not found: URL".
 _NO_SUCH_PATH: Final = re.compile(
     r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
 )
@@ -51,7 +52,7 @@ _STATUSES_OF_A_REFUSED_ORDER: Final = frozenset(
 )
 _PASSING_STATUSES: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 
-#: A longer error message is cut: it is an HTML page and not a message.
+#: In characters; a longer error message is cut.
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -132,7 +133,7 @@ def is_good(reply: Reply) -> TypeGuard[HttpAnswer]:
 def reports_absent(reply: Reply) -> bool:
     """Return whether the broker itself reports that it has no such item.
 
-    A 404 page of a proxy, or of a wrong base_url, does not.
+    A 404 of a proxy, or one for a wrong base_url, is no such report.
     """
     if not isinstance(reply, HttpAnswer) or reply.status != HTTPStatus.NOT_FOUND:
         return False
@@ -141,7 +142,7 @@ def reports_absent(reply: Reply) -> bool:
 
 
 def reports_not_possible(reply: Reply) -> bool:
-    """Return whether the broker answers a cancel with 422: the order has ended, or its id is not valid."""
+    """Return whether *reply* to a cancel is a 422 of the broker's own: the order has ended, or its id is not valid."""
     return (
         isinstance(reply, HttpAnswer)
         and reply.status == HTTPStatus.UNPROCESSABLE_ENTITY

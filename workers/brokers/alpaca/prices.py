@@ -40,12 +40,12 @@ class AlpacaPrices:
         self._session = session
 
     def latest(self, symbol: str) -> Decimal | None:
-        """Return the price of the latest trade in *symbol*; None when there is none.
+        """Return the price of the latest trade in *symbol*; None if there is none, or if the symbol is not known.
 
         Raises:
-            BrokerUnavailable: market data is away, slow, or over its request limit.
-            BrokerRefusesAccount: it refuses the keys.
-            BrokerUnreadable: its answer makes no sense, or the account may not see this price.
+            BrokerUnavailable: market data is away or slow, or refuses more requests.
+            BrokerRefusesAccount: market data refuses the keys.
+            BrokerUnreadable: the answer makes no sense, or the account may not see this price.
         """
         found = self._read("trade", symbol)
         if found is None:
@@ -56,7 +56,7 @@ class AlpacaPrices:
         return price
 
     def quote(self, symbol: str) -> Quote | None:
-        """Return the latest bid and ask of *symbol*; None when either is missing.
+        """Return the latest bid and ask of *symbol*; None if either is missing, or if the symbol is not known.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: as `latest`.
@@ -105,7 +105,10 @@ def _reports_no_trade(reply: Reply) -> bool:
 
 
 def _fault_of(reply: Reply) -> TradewireError:
-    """Return the error of a failed read. An error that only concerns market data must not stop the account's orders."""
+    """Return the error of a failed read.
+
+    A 429 or 403 of market data becomes an error that does not stop the account's orders.
+    """
     fault = outcomes.fault_of(reply)
     if isinstance(fault, BrokerOverRate):
         return BrokerUnavailable(str(fault))

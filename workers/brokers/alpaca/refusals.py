@@ -6,8 +6,9 @@ from typing import Final
 
 from workers.brokers.protocol import RefusalKind
 
-#: The messages of a 403 that concern more than the one order, with their meanings. Only reads show whether the account
-#: itself is refused. Any other 403 concerns the one order: funds, held shares, a wash trade, shorting, an asset.
+#: The messages of a 403 to an order that concern more than this order, with their meanings. They do not prove that the
+#: account itself is refused; only a refused read does. Any other 403 concerns the one order: funds, held shares, a wash
+#: trade, shorting, an asset.
 ACCOUNT_REFUSALS: Final[Mapping[str, str]] = {
     "forbidden": "keys that do not exist, or of the other environment (paper or live)",
     "request is not authorized": "keys without the right to trade; usually with 401",
@@ -34,12 +35,12 @@ _REFUSALS: Final = (
 
 
 def refuses_account(message: str) -> bool:
-    """Return whether the message of a 403 concerns every order of the account, or every order that opens."""
+    """Return whether the message of a 403 concerns every order of the account, or every order that opens a position."""
     # A cause may follow: "access key verification failed : verification failure".
     said = message.lower().partition(" : ")[0].rstrip(". ")
     return said in ACCOUNT_REFUSALS or bool(_ONLY_CLOSES.search(message))
 
 
 def refusal_kind(message: str) -> RefusalKind | None:
-    """Return why the broker refuses the order; None unless it would accept another order or form of it."""
+    """Return why the broker refuses the order; None if `RefusalKind` does not list the reason."""
     return next((kind for pattern, kind in _REFUSALS if pattern.search(message)), None)

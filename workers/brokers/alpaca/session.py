@@ -23,8 +23,8 @@ from workers.brokers.alpaca.transport import DeadlineAdapter
 #: A list of 500 orders is about 600 kB. A far longer body is not an answer of this API.
 MAXIMUM_ANSWER_BYTES = 16 * 1024 * 1024
 
-#: A broker answers a read of one item in well under a second, and such a read can be repeated without harm. So it gets
-#: only this share of the time limit. After a slow answer, the next request gets the whole limit.
+#: A broker answers a short read in well under a second, and a read can be repeated without harm. So a short read gets
+#: only this share of the time limit. After a request that took as long or longer, the next one gets the whole limit.
 QUICK_SHARE = 0.25
 
 #: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
@@ -36,7 +36,7 @@ LONGEST_REQUEST_ID = 128
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
-    """A complete HTTP answer. *text* is empty when the body could not be decoded."""
+    """A complete HTTP answer. *text* is empty if the body could not be decoded or is longer than the maximum."""
 
     status: int
     text: str
@@ -100,7 +100,7 @@ class OneTry(RESTClient):
     def _one_request(self, method: str, url: str, opts: dict[str, Any], retry: int) -> Reply:  # type: ignore[override]  # noqa: ARG002 - given by alpaca-py
         """Send the request once. Never raises for errors of the network or the broker."""
         limit_s = self._limit_s(method, url)
-        # Connecting gets half of the time: if it fails, the request was certainly not sent.
+        # Connecting may take half of the whole limit. If it fails, the request was certainly not sent.
         timeout = Timeout(total=limit_s, connect=min(limit_s, self._timeout_s / 2))
         began = time.monotonic()
         try:
@@ -124,7 +124,10 @@ class OneTry(RESTClient):
             self._slow = time.monotonic() - began >= self._timeout_s * QUICK_SHARE
 
     def _limit_s(self, method: str, url: str) -> float:
-        """Return the seconds that a request may take: the whole limit for a long list, and for anything but a read."""
+        """Return the seconds that a request may take.
+
+        The whole limit applies to lists of orders or activities, to requests that are not reads, and after a slow one.
+        """
         quick = method == "GET" and not self._slow and not url.endswith(("/orders", "/activities"))
         return self._timeout_s * QUICK_SHARE if quick else self._timeout_s
 
@@ -148,8 +151,8 @@ class PriceSession(OneTry):
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
     """Return the seconds that a broker asks us to wait; None when it asks for none.
 
-    Reads `Retry-After` (seconds or a date), or without it `X-RateLimit-Reset` (seconds since 1970). *now* is used
-    when the answer has no date of its own.
+    Reads `Retry-After` (seconds or a date), or without it `X-RateLimit-Reset` (seconds since 1970). A time is compared
+    with the answer's `Date`, or with *now* if the answer has none.
     """
     sent = _epoch(headers.get("Date")) or now
     asked = headers.get("Retry-After")
@@ -163,7 +166,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def _request_id(sent: str) -> str | None:
-    """Return the id if it can be stored and shown unchanged, else None: the broker would not know a changed id."""
+    """Return the id if it can be stored and shown unchanged, else None: the broker does not know a changed id."""
     fits = sent.isascii() and sent.isprintable() and len(sent) <= LONGEST_REQUEST_ID
     return sent.strip() or None if fits else None
 
