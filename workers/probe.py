@@ -120,8 +120,8 @@ class Prober:
     def run(self, *, symbol: str | None, never_marketable: bool, wait_s: float) -> Probed:
         """Buy one unit and sell it again. With *never_marketable*, order at half the price and cancel at once.
 
-        The signal expires if its order has not been sent within *wait_s* seconds. An order that still works after them
-        is canceled.
+        The signal expires if its order has not been sent within *wait_s* seconds. An order that still works after that
+        time is canceled.
 
         Raises:
             NotPossible: each symbol that was tried has no price, is held, or has an open order or execution.

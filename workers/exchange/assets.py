@@ -47,7 +47,8 @@ _COINS = {
 _PAIRS = (*(f"{coin}/USD" for coin in _COINS), "SHIB/USDC")
 _DELISTED = frozenset({"MKR/USD"})
 _QUANTUM = Decimal("0.000000001")
-#: The smallest order and the price step of pairs as the broker lists them. For other pairs they are not known.
+#: The smallest order and the price step of pairs as the broker lists them. For other pairs they are not known, so these
+#: have the smallest possible ones.
 _SIZES = {
     "BTC/USD": (Decimal("0.000010954"), Decimal(1)),
     "USDC/USD": (Decimal("1.00050025"), _QUANTUM),

@@ -41,7 +41,7 @@ class TimeInForce(StrEnum):
 
 
 class OrderClass(StrEnum):
-    """Whether an order belongs to a group."""
+    """The kind of group that an order belongs to; a simple order belongs to none."""
 
     SIMPLE = ""
     BRACKET = "bracket"

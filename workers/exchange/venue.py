@@ -67,7 +67,7 @@ class Venue:
         self.book: dict[str, dict[str, ExchangeOrder]] = {}
         #: Prices set by an admin; they hold until the admin removes them.
         self.pinned: dict[str, Decimal] = {}
-        #: The last price seen: a bar's close, or the first limit price of a symbol without bars.
+        #: The last price seen: a bar's close, or the first limit price of a symbol that had no price.
         self.last: dict[str, Decimal] = {}
         #: The prices before the current bar.
         self.previous: dict[str, Decimal] = {}

@@ -100,7 +100,7 @@ def import_order(connection: Connection[DictRow], name: str, header: JournalHead
     execute(connection, sql("signals", "lock_symbol"), {"symbol": request.symbol})
     execute(connection, sql("journal", "import_order"), values)
     if order.outcome is not None:
-        # Record the answer. After `Duplicate`, the order must never get a new id, whichever process got that answer.
+        # Record the answer: after a `Duplicate`, no process may give the order a new id.
         attempt = {"fence": 0, "generation": 1, "outcome": order.outcome, "message": order.message or None}
         execute(connection, sql("orders", "record_attempt"), values | attempt | {"took_ms": None})
 

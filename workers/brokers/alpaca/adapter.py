@@ -19,7 +19,7 @@ from workers.brokers.alpaca.prices import AlpacaPrices, data_address
 from workers.brokers.alpaca.session import AlpacaSession, PriceSession, Reply
 from workers.brokers.protocol import Absent, Broker, CancelAnswer, Found, Lookup, More, NoAnswer, OnUnreadable, Outcome
 
-#: A list begins this much before the requested time, because the broker's clock may differ from ours.
+#: `find_in_list` reads from this much before the requested time, because the broker's clock may differ from ours.
 _CLOCK_SLACK: Final = timedelta(seconds=1)
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide
 
-#: A number with more digits than this before the point, or more zeros than this after it, is not an amount: written out
-#: it could be extremely long.
+#: The first digit of an amount is at most this many places away from the units digit. Any other number is refused,
+#: because it could be extremely long when written out.
 GREATEST_EXPONENT: Final = 30
 
 T = TypeVar("T")

@@ -30,7 +30,7 @@ QUICK_SHARE = 0.25
 #: Alpaca's secrets have 40 characters. Replacing a very short secret would damage ordinary answers.
 SHORTEST_SECRET = 8
 
-#: An id of Alpaca's has 32 characters.
+#: The ids that Alpaca gives to requests have 32 characters.
 LONGEST_REQUEST_ID = 128
 
 
