@@ -24,7 +24,7 @@ FOR_EVER = 2**62
 
 
 def in_session(venue: Venue, order: ExchangeOrder, now_ns: int) -> bool:
-    """Return whether *order* can trade now: coins always, shares in their session."""
+    """Return whether *order* can trade now: coins always, shares in the sessions that the order allows."""
     if order.is_crypto:
         return True
     session = venue.clock.session(venue.moment(now_ns))
@@ -46,7 +46,7 @@ def advance(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def activate(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """Put *order* into the book and match it for the first time."""
+    """Put *order* into the book and match it for the first time. Cancel the rest if it must fill at once."""
     if order.reject_later:
         finish(venue, order, ExchangeOrderStatus.REJECTED, now_ns)
         return

@@ -16,7 +16,7 @@ _NANO = 1_000_000_000
 _CENT = Decimal("0.01")
 _MICRO = Decimal("0.000001")
 
-# The fields of an order that are written unchanged, as times, and as numbers.
+# The fields of an order: first those that are written unchanged, then the times, then the numbers.
 _ORDER_WORDS = (
     "id", "client_order_id", "replaced_by", "replaces", "symbol", "order_class", "type", "side", "position_intent",
     "time_in_force", "status", "extended_hours",
