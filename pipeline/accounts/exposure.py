@@ -32,7 +32,7 @@ class StrategyHolding:
     opened_at: datetime | None = None
     #: The quantity that all strategies hold together, according to our record.
     recorded: Decimal = _ZERO
-    #: When the last fill was recorded.
+    #: When the last fill in the symbol was recorded, of any strategy.
     changed_at: datetime | None = None
     #: The signed quantities of the other strategies that hold the symbol.
     others: Mapping[str, Decimal] = field(default_factory=dict)
@@ -74,7 +74,10 @@ class Book:
         return held + sum((each.value for each in self.pending if only is None or each.symbol in only), _ZERO)
 
     def open_risk(self, default_stop_percent: Decimal) -> Decimal:
-        """Return the loss if all stops are hit. A position that no stop limits loses *default_stop_percent* of its value."""
+        """Return the loss if all stops are hit.
+
+        A position that no stop limits loses *default_stop_percent* of its value.
+        """
         held = sum((self._risk(each, default_stop_percent) for each in self.positions), _ZERO)
         return held + sum((each.risk for each in self.pending), _ZERO)
 

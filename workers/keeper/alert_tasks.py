@@ -57,7 +57,7 @@ def alert_tasks(
 
 
 def limits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Return an alert for each step (a percentage) of a loss limit that a loss has reached."""
+    """Return an alert for each step of a loss limit (70, 90 and 100 %) that the loss of an account has reached."""
     raised = []
     for name, executor in executors.items():
         baseline = equity_baseline(connection, account_key_of(connection, name))

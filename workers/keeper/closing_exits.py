@@ -36,9 +36,10 @@ class _NextExit:
     number: int
     #: How long ago the previous exit ended; None: it has not ended, or there was none.
     since_last: timedelta | None
-    #: The quantity that the previous exit could not close, because it is too small for the broker; None: it had none.
+    #: The quantity for which the previous exit was skipped as too small for the broker; None: it was not.
     dust: Decimal | None
-    #: Whether an exit of the symbol is open, or an order in it was filled after the positions were read.
+    #: An exit of the whole position is undecided, an exit's order may be working, or an order in the symbol was filled
+    #: after the positions were read.
     under_way: bool
 
     @property
@@ -69,13 +70,16 @@ class ClosingExits:
         root: str,
         on_recorded: OnRecorded = lambda _position, _execution_id: None,
     ) -> int:
-        """Record an exit for each position that no exit of ours is closing; return how many were recorded.
+        """Record an exit for each position that needs one now; return how many were recorded.
+
+        None is recorded while an exit of ours is closing the position, in the growing pause after an exit that did not
+        close it, for a quantity that is too small for the broker, and for a symbol that tradewire does not trade.
 
         Args:
             positions: The positions at the broker.
             taken_at: When they were read. A symbol that had a fill since then waits for the next reading.
             root: The prefix of the source_ids. Calls with the same root continue the same series of exits.
-            on_recorded: Called with the position and the exit when an exit of it is recorded.
+            on_recorded: Called with the position and its exit, also if another keeper has recorded this exit already.
         """
         return sum(self._close(position, taken_at, f"{root}-{position.symbol}-", on_recorded) for position in positions)
 
@@ -111,7 +115,7 @@ class ClosingExits:
         try:
             return self.intake.record_own(raw, cause=self.cause)
         except SourceIdConflict:
-            # Another keeper used this number for a position that has changed since; the next run uses the next number.
+            # Another keeper used this number for a position on the other side. The next run uses the next number.
             return None
         except InvalidSignal as error:
             # tradewire does not trade this symbol, so a person has to close the position.

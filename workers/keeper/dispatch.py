@@ -22,10 +22,10 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# One batch: small enough for a short transaction, large enough for 1,000 executions a second.
+# The most executions in a batch: few enough for a short transaction, enough for 1,000 executions a second.
 _BATCH = 200
-# A worker claims the execution of a job within milliseconds of taking the job. If the execution is not claimed
-# after this pause, its job counts as lost.
+# A worker claims the execution of a job within milliseconds of taking the job. If a held execution is still not claimed
+# after this pause, and its job is not in the queue, the job counts as lost.
 _ENQUEUE_AGAIN_S = 1.0
 
 
@@ -69,15 +69,16 @@ class _Due:
 class Redispatcher:
     """Finds executions that no worker has. Safe to run twice, and safe to kill at any point.
 
-    A crash between the mark and the enqueueing of an execution delays it until its next due time, which the mark sets.
+    After a crash between the mark and the enqueueing, a queued execution is enqueued at the due time that the mark has
+    set, and a held one as soon as a keeper leads.
     """
 
     record: Record
     queues: ExecutionQueue
     executor_ids: tuple[str, ...]
     who: str
-    #: When each execution was enqueued (monotonic), by its due time. The mark does not change the due time of a held
-    #: execution, since a claim checks it.
+    #: By execution and due time, when it was enqueued (monotonic). Held executions need this, since the mark does not
+    #: move their due time: a worker cannot claim them before it.
     _enqueued: dict[tuple[UUID, datetime], float] = field(default_factory=dict)
 
     def run_once(self) -> int:
@@ -134,7 +135,7 @@ class Redispatcher:
 
 
 def _in_order(due: Sequence[_Due]) -> list[QueueJob]:
-    """Return the jobs: first those that waited for the market to open, in the order of their release; then by age."""
+    """Return the jobs: first what waited for the market to open, in the order of release; then the others by age."""
     released = sorted((each for each in due if each.waited_for_open), key=lambda each: each.due_at)
     others = sorted((each for each in due if not each.waited_for_open), key=lambda each: each.seq)
     return [_job(each) for each in (*released, *others)]

@@ -1,4 +1,4 @@
-"""End the entries of a reducing or halted account: cancel working orders, and make held ones due."""
+"""End the entries of a reducing or halted account: cancel the working ones, and let workers skip the held ones."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,10 @@ class _WorkingEntry:
 
 
 def end_entries(record: Record, runtime: ExecutorRuntime, since: datetime) -> None:
-    """Cancel working entries, and make entries due that were held before *since*. Running it twice changes nothing."""
+    """Cancel working entries, and make executions due that were held before *since* for a reason in `_HELD_FOR`.
+
+    A worker then skips the entries among them, and holds the exits again. Running it twice changes nothing.
+    """
     reason_codes = [code.value for code in _HELD_FOR]
     values = {"executor_id": runtime.executor.id, "since": since, "grace": _GRACE, "reason_codes": reason_codes}
     record.do(sql("switches", "release_stopped"), values)

@@ -26,16 +26,17 @@ from workers.keeper.transfers import Transfers
 log = structlog.get_logger(__name__)
 
 # The age after which equity is read again while the account has a position, an open order or a new execution. The task
-# runs each second, so equity is then read at least every five seconds.
+# runs each second, so equity is then read at least every five seconds, unless a low request limit forbids that.
 _ACTIVE_AGE = timedelta(seconds=4)
 _IDLE_AGE = timedelta(seconds=60)
-# A reading costs three requests: account, positions and clock. All readings may use half of the request limit.
+# A reading costs three requests: account, positions and clock. The readings may use half of the account's requests.
 _READING_COSTS = 3
 # The pause after a reading that failed.
 _RETRY_S = 4.0
 # An exposed account that was unreadable for this long is set to closing only.
 _UNREADABLE_AFTER = timedelta(seconds=30)
-# Transfers are read at this interval, and whenever equity jumps by more than 1 %.
+# When a new reading is evaluated, transfers are read if they were not read for this long, if the equity differs by more
+# than 1 % from that of the reading evaluated before, or if the account's loss would stop its entries.
 _TRANSFERS_EVERY_S = 300.0
 _JUMP = Decimal("0.01")
 
@@ -47,11 +48,11 @@ class _AccountReading:
     holder: str | None
     taken_at: datetime | None
     age: timedelta | None
-    #: When its equity was read.
+    #: The time of the newest reading that losses are counted from.
     read_at: datetime | None
-    #: The account holds a position, or an order of ours may be open.
+    #: The account holds a position, even an unreadable one, or an order of ours may be open.
     exposed: bool
-    #: An execution was recorded within the last minute.
+    #: An execution was recorded within the last minute, and not skipped.
     active: bool
 
 
@@ -70,7 +71,10 @@ class _ClosedHolding:
 
 @dataclass(kw_only=True)
 class EquityMonitor:
-    """Reads one executor's account often enough, and evaluates each reading, whichever process made it."""
+    """Reads an account that has a loss limit or a consistency rule, and evaluates its newest reading.
+
+    The newest reading may be that of another process.
+    """
 
     record: Record
     runtime: ExecutorRuntime
@@ -85,12 +89,15 @@ class EquityMonitor:
     _transfers_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        """Create the loss limits and the transfers."""
+        """Create the parts that set the switches and count the transfers."""
         self._loss_switches = LossLimitSwitches(executor=self.runtime.executor, who=self.who)
         self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
-        """Read the account if that is due, and evaluate what is new; return the number of changes."""
+        """Read the account if that is due, and evaluate a new reading; return how many switches and warnings changed.
+
+        Without such limits, only lift the closing-only switches that earlier limits have set.
+        """
         reading = self._newest_reading()
         if not self._has_limits:
             return self._release(reading.holder)
@@ -167,7 +174,7 @@ class EquityMonitor:
         return self._log(account_key, steps)
 
     def _transfers_are_due(self, account_key: str) -> bool:
-        """Return whether to read transfers: at an interval, after a jump, and before a loss would stop the account."""
+        """Return whether to read transfers: at an interval, after a jump of equity, and before a loss stops entries."""
 
         def unit(connection: Connection[DictRow]) -> tuple[EquityBaseline | None, list[Switch]]:
             return equity_baseline(connection, account_key), active_switches(connection, account_key)
@@ -197,7 +204,7 @@ class EquityMonitor:
         return self._log(account_key, self.record.run(unit))
 
     def _release(self, account_key: str | None) -> int:
-        """Lift the switches that remain from loss limits which were switched off. This is done once."""
+        """Lift the closing-only switches of limits that the executor no longer has. Each process does this once."""
         if self._released or account_key is None:
             return 0
         steps = self.record.run(lambda connection: self._loss_switches.release(connection, account_key))

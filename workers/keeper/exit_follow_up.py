@@ -1,4 +1,4 @@
-"""Follow exits to their end: retry the rest of a position, and open the other side after a flip."""
+"""Follow exits to their end: close the rest of a position, and open the other side if the signal asks for it."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -131,13 +131,17 @@ class ExitFollowUp:
     record: Record
     intake: Intake
     runtime: ExecutorRuntime
-    #: Returns whether a market order could trade now.
+    #: Returns whether the market seems open, so that a market order for shares could trade now.
     market_is_open: Callable[[], bool]
     #: Late exits that were logged already.
     _reported: set[UUID] = field(default_factory=set)
 
     def run_once(self) -> int:
-        """Follow up ended exits, cancel resting ones and report late ones; return how many were followed up."""
+        """Follow up exits that have ended, and return how many.
+
+        Also open the other side of each REVERSE whose position others closed, cancel limit orders that do not fill, and
+        report late exits.
+        """
         key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
         followed = sum(
             self._follow_up(each) for each in self.record.all(_EndedExit, sql("exit_follow_up", "ended"), key)

@@ -17,7 +17,7 @@ class FailedRegistrySync:
     executor_ids: tuple[str, ...]
 
     def run_once(self) -> int:
-        """Copy all open dead letters to RQ and return how many there are.
+        """Copy all open dead letters to RQ, clear its lists, and return how many dead letters are open.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -32,7 +32,7 @@ class FailedRegistrySync:
                 reached("keeper.after_mirror")
                 self.page.sweep(executor_id)
             except QueueUnavailable as error:
-                # The keys of one executor may be of the wrong type.
+                # Go on: the keys of one executor may be of the wrong type, and the other executors are not affected.
                 failed = error
         if failed is not None:
             raise failed

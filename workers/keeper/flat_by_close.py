@@ -22,13 +22,13 @@ log = structlog.get_logger(__name__)
 
 # Far from the close, a snapshot of this age is recent enough: its clock is carried forward.
 _SNAPSHOT_AGE = timedelta(seconds=30)
-# Near the close, the positions are read this often.
+# The greatest age of a snapshot near the close, and at any time the pause between two checks.
 _NEAR = timedelta(seconds=2)
 
 
 @dataclass(kw_only=True)
 class FlatByClose:
-    """Closes one executor's shares before the end of each session, half days included. Crypto has no close."""
+    """Closes one executor's shares before each session ends, half days included. Needs `firm.flat_before_close_s`."""
 
     record: Record
     runtime: ExecutorRuntime
@@ -36,7 +36,7 @@ class FlatByClose:
     _checked_at: float = float("-inf")
 
     def run_once(self) -> int:
-        """Close the shares if the close is near; return how many exits were recorded."""
+        """Near the close, cancel the entries in shares and close the shares; return how many exits were recorded."""
         before_s = self.runtime.executor.firm.flat_before_close_s
         if before_s is None or time.monotonic() - self._checked_at < _NEAR.total_seconds():
             return 0
@@ -64,7 +64,7 @@ class FlatByClose:
 
 
 def closing_time(market: Market | None, *, before_s: float) -> str | None:
-    """Return the end of the session that closes within *before_s* seconds, which is its name; None when none does.
+    """Return the name of the session that closes within *before_s* seconds: its end, as text. None when none does.
 
     If the broker's clock contradicts the calendar, the market is one that is always open, and its close means nothing.
     If the calendar does not cover the present, the clock alone decides.

@@ -94,7 +94,7 @@ class Flatten:
         return recorded
 
     def _is_flat(self, snapshot: Snapshot) -> bool:
-        """Return whether only dust is left. To be sure, read the account again: an order may have filled meanwhile."""
+        """Return whether at most dust is left. If so, read the account again: an order may have filled meanwhile."""
         if self._holds_something(snapshot):
             return False
         now = self._read_account()
@@ -121,7 +121,7 @@ class Flatten:
         return self.record.one(_Activity, sql("switches", "order_activity"), key)
 
     def _cancel_others(self, snapshot: Snapshot | None) -> OtherOrders | None:
-        """Cancel all orders except our exits and orders that reduce a position; return all that are not our exits.
+        """Cancel all orders except our exits and orders that reduce a position; return what is open besides our exits.
 
         Return None when the orders cannot be listed. The positions are closed even then, without waiting for the list.
         """

@@ -28,13 +28,13 @@ class UnknownExecution:
     generation: int
     attempts: int
     reason_code: str | None
-    #: The number of look-ups.
+    #: The number of look-ups since the last send, without the present one.
     lookups: int
-    #: The number of look-ups that found no order.
+    #: How many of them showed that the broker has no such order.
     absences: int
     #: The time since the first of the latest look-ups in a row that found no order.
     absent_for: timedelta
-    #: Whether the broker has answered a send that it already has the id.
+    #: Whether the broker has refused a send because an order with its id exists.
     duplicate: bool
     #: For how long the broker has answered the look-ups.
     unknown_answered: timedelta
@@ -88,7 +88,7 @@ def decide(
 
 
 def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int) -> LookupVerdict | None:
-    """Send the identical order again, unless that was tried too often or for too long."""
+    """Decide on an order that counts as absent: it is sent again, unless that was tried too often or for too long."""
     if intent.order_id is not None:
         facts: dict[str, Any] = {"order_id": intent.order_id}
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ORDER_VANISHED, facts=facts))

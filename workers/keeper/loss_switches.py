@@ -92,7 +92,7 @@ class LossLimitSwitches:
         return steps
 
     def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """Lift the closing-only switches of an account without loss limits any more, in the caller's transaction."""
+        """Lift the closing-only switches that this class has set, in the caller's transaction: its limits are off."""
         switches = self._switches(connection, account_key)
         return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 

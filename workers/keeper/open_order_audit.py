@@ -28,7 +28,7 @@ class OpenOrderAudit:
     who: str
 
     def run_once(self) -> int:
-        """Read the open orders, and look up a few others that may exist; return how many executions changed."""
+        """Read the open orders, and look up a few given-up ones that may exist; return how many executions changed."""
         try:
             return 0 if self.runtime.snapshots.refusal() is not None else self._audit()
         except BrokerRefusesAccount as error:
@@ -44,7 +44,7 @@ class OpenOrderAudit:
         moved = updates.apply(orders, set())
         strays = [_shown(order) for order in updates.strays(orders)]
         self.record.do(sql("open_order_audit", "save"), key | {"strays": Jsonb(strays)})
-        # An order that has filled meanwhile is no longer in a list of open orders.
+        # An order that has filled meanwhile is not in the list of open orders, so a few are looked up by their ids.
         for client_order_id in self.record.all(
             str, sql("open_order_audit", "claim_unconfirmed"), key | {"limit": _SINGLY}
         ):

@@ -24,7 +24,7 @@ def _log_failure(order_id: str, error: Exception) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class OtherOrders:
-    """The open orders that are not our exits."""
+    """The open orders, without our open exits and without our orders whose cancel was requested in the last 2 s."""
 
     count: int
     #: Those of them that reduce a position.
@@ -40,9 +40,10 @@ class OpenOrders:
     _cancels: RepeatedCancels = field(default_factory=lambda: RepeatedCancels(on_failure=_log_failure))
 
     def cancel(self, held: Mapping[str, Decimal] | None) -> OtherOrders:
-        """Ask for the cancels that are due; return the orders that the broker shows besides our own exits.
+        """Ask for the cancels that are due; return the open orders that `OtherOrders` describes.
 
-        Orders that reduce one of the positions *held* (None: not known) stay: they are canceled with its close.
+        An order that reduces one of the positions *held* is not canceled here, but when that position is closed. If
+        *held* is None (not known), every stop stays, and no other order.
 
         Raises:
             BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable: the orders could not be listed.
@@ -51,7 +52,7 @@ class OpenOrders:
         orders = broker.orders(status="open", on_unreadable=unreadable.append)
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
         kept = self._kept(orders)
-        # An order is not kept because of a `tw-` id: a record that was restored from a backup may not know it.
+        # A `tw-` id alone does not keep an order: a record that was restored from a backup may not know the order.
         others = [order for order in orders if order.client_order_id not in kept]
         reducing = [order for order in others if reduces_position(order, held)]
         ids = [order.order_id for order in others if order not in reducing]

@@ -28,14 +28,14 @@ from workers.rules.retry_policy import lookup_gap
 log = structlog.get_logger(__name__)
 
 _BATCH = 32
-# Other keepers skip a claimed look-up for this long, so that two leaders do not look up the same order at once. It is
-# little longer than a leader's lease: after a keeper's death, a second look-up is harmless, but a long wait is not.
+# A claimed look-up is not due again for this long, so that two leaders do not look up the same order at once. This is
+# little more than a leader's lease (3 s), because the look-ups of a keeper that died wait until it is over.
 _CLAIM = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderLookup:
-    """Looks up unknown orders. A crash only repeats a look-up, because every state change is a compare-and-set."""
+    """Looks up unknown orders. A crash at most repeats a look-up, because every state change is a compare-and-set."""
 
     record: Record
     runtimes: Mapping[str, ExecutorRuntime]
@@ -69,7 +69,10 @@ class OrderLookup:
         return settled
 
     def _look_up(self, runtime: ExecutorRuntime, unknown: UnknownExecution, intent: OrderRow) -> Lookup:
-        """Look the order up by our id. From the second look-up on, or after a duplicate answer, search the list too."""
+        """Look the order up by our id. If it is absent, search the broker's list of orders too.
+
+        The list is searched from the second look-up on, or at once if the broker has said that it has the id.
+        """
         try:
             refusal = runtime.snapshots.refusal()
         except (BrokerUnavailable, BrokerUnreadable) as error:
@@ -144,7 +147,7 @@ class OrderLookup:
 
 
 def _followed(runtime: ExecutorRuntime, found: Found) -> Found | NoAnswer:
-    """Return *found* with the status and fills of its newest replacement, if the order was replaced."""
+    """Return *found* with the status and fills of its newest replacement; NoAnswer if a replacement cannot be read."""
     try:
         order = newest(runtime.urgent, found.order)
     except (BrokerUnavailable, BrokerRefusesAccount) as error:

@@ -42,7 +42,7 @@ class _OpenOrders:
     old_count: int
     #: Of the older orders that the broker may have without our knowing.
     unconfirmed: datetime | None
-    #: Whether an exit waits for the cancel of one of them.
+    #: Whether a cancel of one of them was requested in the last minute, so that an exit may wait for it.
     canceling: bool
 
 
@@ -50,8 +50,8 @@ class _OpenOrders:
 class OrderPolling:
     """Reads one executor's orders at the broker and updates their executions. Running it twice changes nothing.
 
-    A run normally costs one request: the list of young orders, or the list of open ones. Only an order that has ended
-    and is in neither list costs more.
+    A run normally costs one request: the list of open orders if an order is older than a minute, else the list of young
+    ones. Orders that this list does not show cost further requests.
     """
 
     record: Record
@@ -60,7 +60,10 @@ class OrderPolling:
     interval: PollInterval = field(default_factory=PollInterval)
 
     def run_once(self) -> int:
-        """Poll once if an order has no final status, and return how many executions changed their state."""
+        """Poll if that is due and an order has no final status; return how many executions changed their state.
+
+        Also read the account if it is active, and no equity monitor reads it.
+        """
         moved = 0
         try:
             orders = self._open_orders(set())
@@ -80,7 +83,7 @@ class OrderPolling:
         return moved
 
     def _poll(self, orders: _OpenOrders) -> int:
-        """Read the list of open orders, the list of young ones, and single orders, the cheapest request first."""
+        """Read lists and then single orders: each further request is for orders that the ones before did not show."""
         if not (orders.young or orders.old or orders.unconfirmed):
             return 0
         # An exit that waits for a cancel makes the poll as urgent as the exit.
@@ -100,7 +103,7 @@ class OrderPolling:
         return moved
 
     def _list_since(self, orders: _OpenOrders) -> datetime | None:
-        """Return since when to list all orders: the oldest young or, at an interval, the oldest unconfirmed one."""
+        """Return since when to list all orders: the oldest young one or, every 30 s, the oldest unconfirmed one."""
         if orders.unconfirmed and self.interval.sweep_is_due():
             return orders.unconfirmed
         return orders.young

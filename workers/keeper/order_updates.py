@@ -58,7 +58,7 @@ class OrderUpdates:
     who: str
 
     def apply(self, orders: Sequence[BrokerOrder], seen: set[str], *, request_id: str | None = None) -> int:
-        """Update the executions of changed orders, add our client order ids to *seen*; return how many changed.
+        """Update the executions of changed orders, and add our client order ids to *seen*; return how many changed.
 
         *request_id* is the broker's own id of the look-up that found the orders.
         """
@@ -97,7 +97,7 @@ class OrderUpdates:
         return list(ours.values())
 
     def vanished(self, order: UnlistedOrder) -> None:
-        """Turn an accepted order that the broker does not know any more into a dead letter, for a person to check."""
+        """Make the execution a dead letter if the broker has not shown its order for a minute: a person checks that."""
         reason = Reason(code=Code.ORDER_VANISHED, facts={"order_id": order.order_id})
         values = {
             "execution_id": order.execution_id,
@@ -140,7 +140,8 @@ class OrderUpdates:
     def _apply_older(self, intent: OrderRow, order: BrokerOrder) -> None:
         """Prevent an old order, which a requeue took for absent, from trading beside the new one.
 
-        If no new order was sent yet, the execution continues with the old one. Otherwise the old one is canceled.
+        If no new order was sent yet, the execution continues with the old one. Otherwise the old one is canceled; an
+        exit only if it would close more than is held.
         """
         if not matches(intent, order):
             return
@@ -154,7 +155,7 @@ class OrderUpdates:
         return execute(connection, sql("open_order_audit", "return_to_older"), values) > 0
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
-        """Report an order whose execution had already ended here, and cancel the order if it may open a position."""
+        """Cancel an order that must not trade any more, if it may open a position; if it is *new*, report it first."""
         facts = {"execution_id": str(intent.execution_id), "order_id": order.order_id}
         if new:
             log.error("order.late", **facts, order_status=order.raw_status)
@@ -184,7 +185,7 @@ def _is_changed(intent: OrderRow, order: BrokerOrder) -> bool:
 
 
 def _is_late(intent: _KnownOrder, order: BrokerOrder) -> bool:
-    """Return whether *order* is late: its execution ended here without an order, or was given up while it goes on."""
+    """Return whether *order* is late: its execution ended without it, or was given up although it works or changes."""
     if intent.state not in _LATE or intent.order_id is None:
         return intent.state in _LATE
     return intent.state in _GIVEN_UP and (_is_changed(intent, order) or order.status not in FINAL_STATUSES)

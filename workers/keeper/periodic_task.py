@@ -20,8 +20,8 @@ class PeriodicTask(threading.Thread):
     """A thread that runs *task* every *every_s* seconds while *leads* returns True.
 
     The task returns the number of things that it did, or None. After a run that did something, the next run follows at
-    once, unless the task is *paced*. A task may raise `Unavailable` when PostgreSQL or Redis is away: it then runs
-    again after a pause.
+    once, unless the task is *paced*. After any exception, the task runs again after a pause of at most 2 s.
+    `Unavailable` and `NotPossible` are only in the debug log.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PeriodicTask(threading.Thread):
         self.last_good_at: float | None = None
 
     def behind_s(self, now: float) -> float:
-        """Return by how many seconds the next run is late at *now* (monotonic); 0 before the first run."""
+        """Return by how many seconds the next run is late at *now* (monotonic); 0 before the first success."""
         return 0.0 if self.last_good_at is None else max(now - self.last_good_at - self._every_s, 0.0)
 
     def run(self) -> None:

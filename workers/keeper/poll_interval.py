@@ -7,7 +7,7 @@ from pipeline.model.errors import BudgetUsedUp
 # With at least this many requests left in the minute, every run of the keeper polls.
 _PLENTY = 30
 _LONGEST_GAP_S = 15.0
-# The interval of a search through the whole order list for orders that the broker may have without our knowing.
+# The interval of a longer list of orders, which also shows orders that the broker may have without our knowing.
 _SWEEP_EVERY_S = 30.0
 
 
@@ -31,7 +31,7 @@ class PollInterval:
         self._next_at = time.monotonic() + min(error.wait_s, _LONGEST_GAP_S)
 
     def sweep_is_due(self) -> bool:
-        """Return whether to search the whole order list, and start the next interval if so."""
+        """Return whether to read the longer list, and start the next interval if so."""
         now = time.monotonic()
         if now < self._sweep_at:
             return False
@@ -40,7 +40,7 @@ class PollInterval:
 
 
 def gap_s(left: int | None) -> float:
-    """Return the seconds until the next poll: the requests that are left are spread over a minute."""
+    """Return the seconds until the next poll: if few requests are left, they are spread over a minute."""
     if left is None or left >= _PLENTY:
         return 0.0
     return min(60.0 / max(left, 1), _LONGEST_GAP_S)

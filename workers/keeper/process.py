@@ -53,9 +53,9 @@ _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
-# A task that is behind its interval by more than this is late.
+# A task is late if its next run is overdue by more than this.
 _LATE_AFTER_S = 15.0
-# The number of look-ups per executor that run at the same time.
+# The most look-ups of one executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
 
 
@@ -72,7 +72,7 @@ def keep(
 
     Raises:
         ConfigInvalid: an executor has no address or key, or alerts.toml is wrong.
-        NotPossible: PostgreSQL or Redis is of a kind that cannot be used.
+        NotPossible: PostgreSQL is too old, or Redis fails `check_server`.
     """
     alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
@@ -90,7 +90,7 @@ def keep(
         *_executor_tasks(task, record, runtimes, pools, intake, who),
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
-    # The health of the keeper does not depend on these tasks: a channel may hang without any fault of the keeper.
+    # These tasks do not count for the keeper's health: an alert channel that hangs is no fault of the keeper.
     alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
@@ -124,7 +124,7 @@ def _executor_tasks(
     intake: Intake,
     who: str,
 ) -> Iterator[PeriodicTask]:
-    """Yield each executor's tasks. They have their own threads: a broker that hangs must not delay other executors."""
+    """Yield each executor's tasks. Each has its own thread, so that a broker that hangs delays no other executor."""
     for name, runtime in runtimes.items():
         lookup = OrderLookup(record=record, runtimes={name: runtime}, pool=pools[name], who=who)
         polling = OrderPolling(record=record, runtime=runtime, who=who)
@@ -133,7 +133,7 @@ def _executor_tasks(
         exits = ExitFollowUp(record=record, intake=intake, runtime=runtime, market_is_open=is_open)
         controls = account_controls_of(record, intake, runtime, who=who)
         yield task(f"unknown {name}", _UNKNOWN_EVERY_S, lookup.run_once)
-        # These are paced, since an account's request budget must not be spent on repeated runs.
+        # The tasks below are paced: a run that did something is not repeated at once, which would cost more requests.
         yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
         audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
         yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)
@@ -146,7 +146,7 @@ def _executor_tasks(
 
 
 def _refuse_wrong_servers(record: Record, queues: ExecutionQueue) -> None:
-    """Check the servers once. A server that is away is not an error here: the tasks wait for it."""
+    """Raise NotPossible if a server cannot be used. A server that is away is not checked: the tasks wait for it."""
     with suppress(RecordUnavailable):
         record.run(lambda _: None, retry_for_s=0.0)
     with suppress(QueueUnavailable):

@@ -17,7 +17,7 @@ from pipeline.store.undecided import undecided
 
 @dataclass(kw_only=True)
 class QueueWatch:
-    """Reads Redis in a task of its own, so that no transaction is open while Redis does not answer."""
+    """Reads Redis in a task of its own: conditions are checked in a transaction, which must not wait for Redis."""
 
     record: Record
     queues: ExecutionQueue

@@ -25,10 +25,10 @@ log = structlog.get_logger(__name__)
 _BATCH = 20
 # The pauses between two looks at a canceled order, since each look costs two requests.
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
-#: A position that is smaller than the stop protected is believed only this long after it was first read, and this long
-#: after our last fill.
+#: A reading that shows a smaller position than the stop protected is believed only this long after the first such
+#: reading, and this long after the last fill or end of one of our orders in the symbol.
 _CONFIRMED_AFTER = timedelta(seconds=5)
-#: The number of unreadable answers before a person is told: until then, the next answer may be readable.
+#: From this look on, an answer that cannot be read is reported to a person. Before, the next one may be readable.
 _UNREADABLE_LOOKS = 3
 #: If the broker does not even show the cancel as pending after this time, it will not carry it out.
 _KEPT_AFTER = timedelta(seconds=60)
@@ -64,7 +64,7 @@ class RestoredStops:
     runtime: ExecutorRuntime
 
     def run_once(self) -> int:
-        """Settle the orders whose exit is over, and return how many stops were placed again."""
+        """Settle the orders whose exit is over, or was not sent within 5 s; return how many stops were placed again."""
         key = {"executor_id": self.runtime.executor.id, "limit": _BATCH}
         restored = 0
         for canceled in self.record.all(_CanceledOrder, sql("canceled_orders", "unsettled"), key):
@@ -105,7 +105,7 @@ class RestoredStops:
         return self._end(canceled, "nothing_left")
 
     def _unprotected(self, order: BrokerOrder) -> tuple[Decimal, Decimal]:
-        """Return how much of the quantity that *order* protected is still held, and how much of that no order holds."""
+        """Return how much of what *order* protected is still held, and how much of that no open order reserves."""
         position = self.runtime.urgent.position(order.symbol)
         if position is None or not reduces(order.side, position.quantity):
             return Decimal(0), Decimal(0)
@@ -185,7 +185,8 @@ def _taken(order: BrokerOrder, quantity: Decimal) -> Decimal:
     """Return the part of *quantity* that the broker accepts in a stop with the terms of *order*."""
     if order.stop is None or order.stop.time_in_force == "day" or asset_class(order.symbol) is AssetClass.CRYPTO:
         return quantity
-    # The broker accepts fractions of a share in day orders only. Less than one share is sent, and its refusal reported.
+    # The broker accepts fractions of a share in day orders only. Less than one share is sent all the same, so that the
+    # broker's refusal is reported.
     return rounded_down(quantity, Decimal(1)) or quantity
 
 

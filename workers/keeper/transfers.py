@@ -33,7 +33,7 @@ class _WatchedDay:
     transfer_ids: list[str]
     transfers_through: datetime
     transfers_asked_at: datetime | None
-    #: The time of the figures with which the day began.
+    #: The time at which the figures of the day's start were taken.
     as_of: datetime
     now: datetime
 

@@ -11,7 +11,7 @@ from workers.brokers.protocol import UnreadableRow
 
 
 def note_unreadable(record: Record, executor_id: str, rows: Iterable[UnreadableRow]) -> None:
-    """Record those of *rows* that are not `expected`. If there are none, no statement is run."""
+    """Record *rows*, except those that are `expected`: orders of several legs, which are valid."""
     odd = [{"order_id": storable(row.row_id), "why": storable(row.why)} for row in rows if not row.expected]
     if odd:
         record.do(sql("keeper", "note_unreadable"), {"executor_id": executor_id, "rows": Jsonb(odd)})
