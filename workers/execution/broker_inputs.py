@@ -58,16 +58,16 @@ class InputSnapshot:
     snapshot: Snapshot
     position: Position | None
     asset: Asset | None
-    #: Our orders that might still fill when the reading began. Since then they may have filled, unseen by the position.
+    #: Our orders that might still fill when the reading began. If one filled during it, *position* may not show that.
     under_way: tuple[OrderRow, ...]
     #: The market's regular sessions around now; empty if the hours do not matter or cannot be read.
     sessions: tuple[MarketSession, ...] = ()
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
-    #: Needed for an entry without a price of its own; None when it was not needed, or could not be read.
+    #: The bid and ask that give an entry without a price its price; None when not needed, or not readable.
     quote: Quote | None = None
-    #: Orders in the symbol that tradewire did not place; read only if they may be in the way of an exit.
+    #: The symbol's open orders without our exits; read only if they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
     #: See `Case.forced`.
     forced: bool = False
@@ -98,7 +98,8 @@ class BrokerInputs:
                 position = runtime.broker.position(signal.symbol)
             enters = enters and not _reduces(signal, position)
             if enters and only_exits:
-                # The position that the record shows is gone, so the signal is an entry.
+                # By the record there is something to close, but the broker holds no position that the signal reduces.
+                # So the signal is an entry, and the inputs of an entry are read.
                 return self.read(claimed, replace(known, has_to_close=False))
             asset = self._asset(signal, position, urgent=not enters)
             foreign = self._foreign(known, position, enters=enters)
@@ -158,7 +159,7 @@ class BrokerInputs:
         return self.runtime.calendar.around(taken_at if last is None else last.clock.timestamp)
 
     def _needs_price(self, claimed: ClaimedExecution, signal: SignalRow, market: Market | None) -> bool:
-        """Return whether a price is needed: for market orders, and for entries that waited for the market to open."""
+        """Return whether `price_drift_percent` needs a price: for a market order, or after waiting for the open."""
         executor = self.runtime.executor
         if executor.limits.price_drift_percent is None or signal.entry_price is None:
             return False

@@ -46,9 +46,10 @@ class ForeignCancel:
 def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str | None:
     """Ask the broker to cancel an order of ours, and return the broker's own id of the request, if one was sent.
 
-    The request is repeated after some seconds, since a process may die after it marked the order and before it asked.
-    The pauses grow while the broker accepts the requests and the order stays open. Cancels must not use up the requests
-    that exits need: the first is paid for like any request of *broker*, each later one from the share for cancels.
+    A call within 2 s of the last request does nothing, and a later call repeats it: the process that marked the order
+    may have died before it asked. The pause grows to 16 s while the broker accepts the requests and the order stays
+    open. Only the first request is paid for like any request of *broker*; the later ones are paid from the share for
+    cancels, so that they do not use up the requests that exits need.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -89,7 +90,7 @@ def cancel_foreign(
         return ForeignCancel(wait=wait, request_id=None)
     facts = {"executor_id": executor_id, "execution_id": str(execution_id), "order": str(order)}
     log.warning("order.foreign_canceled", **facts)
-    # A repetition is less important than an exit.
+    # A repetition must not use up the requests that exits need.
     asked = broker if found.seen_open == 1 else broker.canceling()
     return ForeignCancel(wait=wait, request_id=_cancel(asked, order.order_id)[1])
 

@@ -31,7 +31,7 @@ class _Blocked:
     intent: Intent
     source: str
     strategy: str | None
-    #: Whether an exit closes all that its strategy holds, and not a part.
+    #: Whether the signal, if it is an exit, names no quantity and no percentage below 100 to close.
     is_whole: bool
 
 
@@ -43,7 +43,10 @@ def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedE
 def claim_or_wait(
     connection: Connection[DictRow], values: Values, executor: ExecutorSettings
 ) -> tuple[ClaimedExecution | None, bool]:
-    """Claim an execution, or mark it as waiting for an earlier one of its symbol; the bool is True if it was marked."""
+    """Claim an execution, or mark it as waiting for an earlier one of its symbol; the bool is True if it was marked.
+
+    An exit that cannot be claimed yet first ends the earlier executions that it makes needless (`superseded`).
+    """
     while True:
         claimed = claim_execution(connection, values)
         if claimed is not None:
@@ -90,8 +93,8 @@ class _Closing(Protocol):
 def has_to_close(connection: Connection[DictRow], executor: ExecutorSettings, exit_: _Closing) -> bool:
     """Return whether an exit has something to close, according to the record.
 
-    Only such an exit ends or cancels entries: a SELL without a position must not end another strategy's BUY. The broker
-    is not read here. If the record lags behind the broker, the exit waits until the record shows the position.
+    A SELL with nothing to close must not end or cancel another strategy's BUY. The broker is not read here: if the
+    record lags behind it, the exit waits behind earlier entries until the record shows the position.
     """
     if exit_.intent is Intent.OPEN:
         return False

@@ -1,4 +1,4 @@
-"""Run waiting exits in a second thread of the worker, so that none waits behind entries of other symbols."""
+"""Run waiting exits in a second thread of the worker, so that no exit waits behind entries of other symbols."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 WAITED = timedelta(seconds=0.5)
 _LOOK_EVERY_S = 0.25
 _MOST = 200
-# An exit that cannot be taken waits for an earlier execution of its symbol. It is tried again after these pauses.
+# An exit that is listed again was held, or waits for an earlier execution of its symbol. It is tried with these pauses.
 _BACKOFF = Backoff(first_s=0.5, longest_s=4.0)
 
 

@@ -44,10 +44,10 @@ def foreign_orders(
 def _unreadable(
     listed: OpenOrderList, here: list[BrokerOrder], position: Position, refused: ExitRefusal
 ) -> list[BrokerOrder]:
-    """Return the orders that cannot be read and are in the way. Their ids are enough to cancel them.
+    """Return the orders that cannot be read and may be in the way. Their ids are enough to cancel them.
 
-    An order whose symbol cannot be read counts if the broker named it when it refused the exit, or if the readable
-    orders do not explain the whole quantity that is held.
+    An order counts if it is in the symbol, or if the broker named it when it refused the exit. One whose symbol cannot
+    be read also counts if the readable orders reserve less than the broker holds back for orders.
     """
     holder = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
     holders = [each for each in here if each.side is holder and each.quantity is not None]

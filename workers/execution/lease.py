@@ -41,7 +41,7 @@ class Lease:
         self._sure_until = 0.0
 
     def safe_to_send(self) -> bool:
-        """Return whether the lease lasts long enough to send an order. A lease also runs down in a stopped process."""
+        """Return whether enough of the lease is left to send an order. A suspended process loses its lease, too."""
         return self._sure_until - time.monotonic() >= MARGIN_S
 
 
@@ -85,7 +85,7 @@ class LeaseKeeper:
                 try:
                     self._renew(lease)
                 except Exception:
-                    # If this thread ended, every later order would be held because its lease is too short.
+                    # If this thread ended, no lease would be renewed, and a slow execution could not send its order.
                     log.exception("lease.not_renewed", execution_id=str(lease.execution_id))
 
     def _renew(self, lease: Lease) -> None:

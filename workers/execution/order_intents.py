@@ -30,7 +30,7 @@ class _PaidOrder(OrderRow):
     """An intent and its payment. When no request was granted, the intent's own fields are None."""
 
     granted: int
-    #: How long until the account has a request left; only when none was granted.
+    #: How long until the account has a request left. Of use only when none was granted.
     wait: timedelta
     #: The account's requests of the last minute.
     spent: int

@@ -1,4 +1,4 @@
-"""Run the executions that the queue does not deliver. They are found in the record."""
+"""Find in the record the executions that the queue does not deliver, and run them."""
 
 import time
 from dataclasses import dataclass, field

@@ -32,7 +32,7 @@ from workers.rules.exits import may_enter
 from workers.rules.market_hours import Market
 from workers.rules.retry_policy import Transition, broker_hold, may_resend
 
-# The pauses before the broker is read again after an answer that makes no sense.
+# The pauses before the broker is read again for an entry, after an answer that makes no sense.
 _UNREADABLE = Backoff(first_s=0.5, longest_s=16.0)
 
 
@@ -156,7 +156,10 @@ class PreTradeCheck:
         return Transition(state=State.HELD, reason=reason, due_in=wait)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
-        """Decide again later, since an answer made no sense. After some attempts an entry, but not an exit, is dead."""
+        """Decide again later, since an answer made no sense.
+
+        After `retry.attempts` tries an entry becomes a dead letter. A possible exit is tried without limit.
+        """
         attempts = claimed.attempts + 1
         reason = Reason(code=Code.ACCOUNT_UNREADABLE, facts={"says": says[:300], "attempts": attempts})
         if may_be_exit(signal, self.runtime.executor):

@@ -127,7 +127,8 @@ def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters, 
             # Only a person's requeue puts a dead letter's job on the queue.
             dead_letters.requeue_from_dashboard(job.id, execution_id)
         if not recipe.run(execution_id):
-            # The job ran nothing. Anybody who reaches Redis can write such jobs, and ours would wait behind them.
+            # The job ran nothing. Any client of Redis can add such jobs, and ours would wait behind them. So run what
+            # waits for too long.
             overdue.run_once()
         reached("worker.after_job")
     except Unavailable as error:

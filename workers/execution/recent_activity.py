@@ -81,7 +81,7 @@ def recent_of(
 def repeats_a_reverse(
     connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, executor: ExecutorSettings
 ) -> bool:
-    """Return whether *signal* is a REVERSE that repeats another. It must not end the entry that the first one opens."""
+    """Return whether *signal* is a REVERSE that repeats one: it must not end the entry that the first one opens."""
     if signal.action is not Action.REVERSE or executor.limits.repeat_window_s is None:
         return False
     account_number = account_key_of(connection, executor.id)
@@ -90,7 +90,7 @@ def repeats_a_reverse(
 
 
 def _flat_since(connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings) -> UUID | None:
-    """Return the newest FLAT since the exit after which *signal* opens the other side."""
+    """Return the newest FLAT that was recorded since the exit that led to *signal*, the entry on the other side."""
     values = {
         "first": signal.source_id,
         "whole": closes_the_account(executor, signal.source),

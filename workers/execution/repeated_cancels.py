@@ -1,4 +1,4 @@
-"""Ask again and again for the cancels of many orders. A cancel that fails does not delay the others."""
+"""Ask again and again for the cancels of many orders. One request that fails does not delay the others."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from workers.brokers.protocol import Broker
 
 # A cancel takes the broker a moment, and asking again costs a request of the account's budget.
 _AGAIN_AFTER_S = 5.0
-# A request that is not answered takes some seconds. So after this many failures in a row, the other cancels wait for
-# the next round, in which they come first.
+# A request that is not answered takes some seconds. So after this many failures in a row, the other cancels are left to
+# the next call of `ask`, in which they come first.
 _MOST_FAILURES = 3
 
 
@@ -26,9 +26,10 @@ class RepeatedCancels:
     _answered: set[str] = field(default_factory=set)
 
     def ask(self, broker: Broker, order_ids: Sequence[str], *, again: Broker | None = None) -> None:
-        """Ask for the cancels of the open orders *order_ids*, except those that were asked for a moment ago.
+        """Ask for the cancels of the open orders *order_ids*, except those that the broker answered in the last 5 s.
 
-        *again* pays for repeating a cancel that the broker has answered, since that is less important than an exit.
+        A cancel that the broker has answered is repeated through *again*, which must not use the requests that exits
+        need; None: through *broker*.
 
         Raises:
             BrokerRefusesAccount: the broker refuses the account, and so every cancel.

@@ -44,7 +44,7 @@ def in_its_place(broker: Broker, order_id: str) -> BrokerOrder | None:
 
 
 def cancel_newest(broker: Broker, order_id: str) -> CancelAnswer:
-    """Ask for a cancel of an order, or of its newest replacement. Raises what `Broker.cancel` raises."""
+    """Ask for a cancel of an order, or of its newest replacement. Raises what `Broker.cancel` and `.order` raise."""
     answer = broker.cancel(order_id)
     for _ in range(_MOST):
         if answer:

@@ -30,11 +30,11 @@ from pipeline.queues.redis_server import check_server, failure_of, queue_outage
 
 log = structlog.get_logger(__name__)
 
-# One blocking pop is short, so that the worker soon reacts to SIGTERM and to a Redis that hangs.
+# The longest wait for a job, in seconds: short, so that the worker soon reacts to SIGTERM and to a Redis that hangs.
 _POP_S = 1
 _HEARTBEAT_EVERY_S = 5.0
 _BACKOFF = Backoff(first_s=0.2, longest_s=2.0)
-#: RQ's key of a worker expires one minute plus this time after its last heartbeat.
+#: RQ's key of a worker expires a minute and this time (in seconds) after the worker's last heartbeat.
 _WORKER_TTL_S = 60
 
 
@@ -123,7 +123,7 @@ class ExecutorWorker(SimpleWorker):
         return cast("bytes | None", popped)
 
     def _perform(self, popped: bytes, job_id: str) -> None:
-        """Run one job with RQ's bookkeeping. A job that is not ours is refused and recorded, and the worker goes on."""
+        """Run one job with RQ's bookkeeping. Drop an id without a job. Record a job that is not ours as a refusal."""
         try:
             job = cast("ExecutionJob", self._bound.fetch(job_id, connection=self.connection, serializer=JSONSerializer))
             job.execution_id()
@@ -193,11 +193,11 @@ def serve_for_ever(
 ) -> None:
     """Work until *stop*. While Redis is away, wait with growing pauses; the outage is reported once.
 
-    *overdue* runs the executions that waited too long. It is called while the queue cannot be read, and after each id
-    in it that is not a job of ours.
+    *overdue* runs the executions that waited too long. It is called while Redis answers but the queue cannot be read,
+    and after each id in the queue that is not a job of ours.
 
     Raises:
-        NotPossible: this Redis would lose jobs, because it is too old, is a replica, or evicts keys.
+        NotPossible: the first server that answered fails `check_server`. Later, such a server counts as an outage.
     """
     outage = queue_outage(connection)
     failures, accepted = 0, False

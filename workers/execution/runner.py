@@ -89,7 +89,8 @@ class ExecutionRunner:
     def claim(self, execution_id: UUID) -> ClaimedExecution | None:
         """Claim the execution by compare-and-set.
 
-        Return None when another process has it, when it has ended, or when an earlier one of its symbol is undecided.
+        Return None if another process has it, if it has ended or is not due, or if an earlier one of its symbol is
+        undecided.
         """
         values = {
             "execution_id": execution_id,

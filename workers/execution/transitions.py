@@ -1,4 +1,4 @@
-"""Hold an execution while something is away: an exit without limit, an entry only until it is too old."""
+"""Hold an execution while the broker cannot be asked: an exit without limit, an entry only until it is too old."""
 
 from datetime import timedelta
 

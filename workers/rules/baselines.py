@@ -11,7 +11,7 @@ from workers.rules.trading_day import Day
 
 # A reading within this time of the day's start counts as the reading at its start.
 _NEAR = timedelta(minutes=2)
-# A last reading of at most this age still shows the figures at the day's start; an older one does not.
+# If the last reading before the day's start is older than this, it does not show the figures at the start.
 _DAY_BEFORE = timedelta(hours=26)
 
 
@@ -22,7 +22,7 @@ class Origin(StrEnum):
     BROKER = "broker"
     #: A person's correction.
     TYPED = "typed"
-    #: Our reading nearest to the start.
+    #: One of our readings around the start.
     WATCHED = "watched"
 
 
@@ -78,9 +78,9 @@ def next_start(
 ) -> DayStart:
     """Return the start of a new day from the last reading of an earlier day and the first reading of this one.
 
-    *now* counts if both are within two minutes of the start, else the nearer one. But if the nearer one is *now*, the
-    higher equity of the two counts, so that a loss while no keeper ran counts for the new day. If *before* is more than
-    26 hours older than the start, the broker's figure counts.
+    If both readings are within two minutes of the start, *now* counts. Otherwise *before* counts if it is nearer to the
+    start. If *now* is nearer, the higher equity and the higher balance of the two count, so that a loss while no keeper
+    ran counts for the new day. If *before* is more than 26 hours older than the start, the broker's figure counts.
     """
     gap, late = day.started_at - before.at, now.at - day.started_at
     if gap > _DAY_BEFORE:

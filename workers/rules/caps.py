@@ -90,7 +90,7 @@ def _money(case: Case, terms: Terms) -> Cap:
     # An entry waits while the broker does not report this figure, so the 0 is never used.
     power = account.non_marginable_buying_power or _ZERO if crypto else account.buying_power
     spent = _spent(case, crypto=crypto)
-    # The percentage is of the whole buying power: a percentage of what is left would allow more after each entry.
+    # The percentage is of the whole buying power. A percentage of what is left would allow a further entry every time.
     whole = power + spent if account.equity > 0 else _ZERO
     limit = whole * (_HUNDRED if limit_percent is None else limit_percent) / _HUNDRED
     code = Code.CASH_USED_UP if crypto else Code.BUYING_POWER_USED_UP

@@ -28,7 +28,7 @@ class Recent:
     orders_today: int = 0
     #: Entries that opened or added to the position in the symbol, or may still do so.
     entries_in_symbol: int = 0
-    #: How many orders in a row the broker refused, and how long ago it refused the newest.
+    #: How many entries in a row the broker refused, and how long ago it refused the newest.
     rejections: int = 0
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent, whatever its outcome.
@@ -39,7 +39,7 @@ class Recent:
 
 @dataclass(frozen=True, kw_only=True)
 class EntriesRefused:
-    """The broker refuses every order that opens a position. One entry is sent as a probe in *probe_in*."""
+    """The broker refuses every order that opens a position. One entry may be sent as a probe after *probe_in*."""
 
     message: str
     probe_in: timedelta
@@ -86,9 +86,9 @@ class Case:
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
     price_asked: bool = False
-    #: The latest bid and ask; None when the signal has a price, or they could not be read.
+    #: The latest bid and ask; None when they were not needed, or could not be read.
     quote: Quote | None = None
-    #: Orders in the symbol that tradewire did not place, if they may be in the way of an exit.
+    #: The symbol's open orders without our exits, if they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
     #: Whether the exit, or the first of its tries, is forced: with `order.cancel_foreign = "forced"`, only forced exits
     #: cancel *foreign* orders.

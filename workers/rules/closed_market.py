@@ -50,7 +50,7 @@ def out_of_hours(case: Case) -> bool:
 
 
 def not_again(case: Case, intent: OrderRow) -> Skip | Hold | None:
-    """Return why an order must not be sent again now: if it is for regular hours, it must not wait at the broker."""
+    """Return why an order for regular hours must not be sent again now: it would wait at the broker for the open."""
     market = case.market
     if intent.request.get("extended_hours") or case.signal.asset_class == AssetClass.CRYPTO:
         return None

@@ -54,7 +54,7 @@ def _at_market(case: Case, side: OrderSide) -> Verdict:
 
 
 def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
-    """Return every reason against an entry. If it *waits* for the market to open, the limits are checked only then."""
+    """Return every reason against an entry. While it *waits* for an open market, limits and repeats are not checked."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]

@@ -42,7 +42,7 @@ def terms_of(case: Case, side: OrderSide, entry_price: Decimal, asset: Asset) ->
 
 
 def _risk(case: Case, side: OrderSide, limit: Decimal, price: Decimal) -> Decimal:
-    """Return the distance from the worst fill to the stop. A stop on the wrong side of the fill is ignored."""
+    """Return the distance from the worst fill to the stop, or to the assumed stop if there is none beyond the fill."""
     stop = case.signal.stop_price
     bought = price if case.executor.order.type == "market" else limit
     if stop is not None:

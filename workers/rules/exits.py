@@ -96,7 +96,7 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
 
 
 def _others(case: Case, held: Decimal) -> str:
-    """Name who holds what an exit does not close: other strategies, and fills that the record does not know."""
+    """Name the other strategies that hold the symbol, and how much of *held* no strategy holds, by the record."""
     others = {name or "none": abs(quantity) for name, quantity in case.own.others.items()}
     unknown = held - sum(others.values())
     named = [f"{name}: {plain(quantity)}" for name, quantity in others.items()]
@@ -109,7 +109,7 @@ def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
 
 
 def may_enter(signal: Directed, executor: ExecutorSettings) -> bool:
-    """Return whether the signal opens a position if there is none to close. A REVERSE does not: it is skipped then."""
+    """Return whether the signal opens a position if there is none to close. FLAT and REVERSE are skipped then."""
     opens = signal.action is Action.BUY or (signal.action is Action.SELL and executor.order.allow_short)
     return signal.intent is not Intent.CLOSE and opens
 
@@ -120,7 +120,7 @@ def _may_open(case: Case, side: OrderSide) -> bool:
 
 
 def _too_young(case: Case) -> Hold | None:
-    """Hold an exit until the firm's minimum holding time is over. Our own protective exits do not wait for it."""
+    """Hold an exit until the firm's minimum holding time is over. Exits of tradewire's own do not wait for it."""
     least, opened_at = case.executor.firm.minimum_hold_s, case.own.opened_at
     if least is None or opened_at is None or is_own(case.signal.source):
         return None

@@ -35,7 +35,7 @@ def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, mark
 def fresh_for(
     signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None, accept_age: bool
 ) -> timedelta | None:
-    """Return the time that an entry at least stays fresh; below zero when it is too old; None when it does not age."""
+    """Return for how much longer an entry is fresh at least; below zero if it is too old; None if it does not age."""
     left = [] if signal.expires_at is None else [signal.expires_at - now]
     if not accept_age:
         if executor.limits.entry_age_s is not None:

@@ -11,7 +11,7 @@ from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
 from workers.rules.trading_day import trading_day
 
-# The keeper reads an idle account once a minute. An older reading means that no keeper is running.
+# The keeper reads an idle account once a minute. A reading older than this means that no keeper can read the account.
 _UNWATCHED_AFTER = timedelta(seconds=90)
 _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=5)
@@ -43,7 +43,7 @@ def hold_refused(case: Case) -> Hold | None:
 
 
 def _unread(case: Case) -> Hold | None:
-    """Wait while a position of the account cannot be read, since no limit counts it."""
+    """Wait while a position of the account cannot be read, since the limits cannot count it."""
     unread = case.book.unread()
     if not unread:
         return None

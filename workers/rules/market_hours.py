@@ -35,7 +35,7 @@ class Market:
 
 
 def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Carry a reading of the clock forward to *now*; None after its next opening, since that was not observed."""
+    """Carry a reading of the clock forward to *now*; None after an announced opening that no reading confirms."""
     clock, at = reading.clock, reading.at(now)
     if not clock.is_open and at >= clock.next_open:
         return None
@@ -44,7 +44,7 @@ def by_clock(reading: ClockReading, now: datetime, sessions: tuple[MarketSession
 
 
 def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[MarketSession, ...]) -> Market | None:
-    """Return the hours at *now* by the calendar; None without a calendar, or when the last clock contradicts it.
+    """Return the hours at *now* by the calendar; None if it has too few sessions, or the last clock contradicts it.
 
     These hours are exact enough to compute ages while the clock cannot be read, but not to send orders.
     """
@@ -63,7 +63,7 @@ def by_calendar(reading: ClockReading | None, now: datetime, sessions: tuple[Mar
 def open_age(since: datetime, now: datetime, market: Market | None) -> timedelta:
     """Return how much of the time from *since* to *now* the market was open; all of it when the hours are unknown.
 
-    Both are times of the record; *market* is as of *now*.
+    *since* and *now* are times by the record's clock; *market* is that of *now*.
     """
     age = now - since
     if market is None or not market.by_calendar or age <= _NOTHING:

@@ -28,7 +28,7 @@ def market_trades(signal: SignalRow, market: Market | None) -> bool:
 
 
 def with_price(case: Case, side: OrderSide) -> Case | Hold | Skip:
-    """Return the case at the price of its quote; a hold if it has no fresh quote.
+    """Return the case at the price of its quote; a hold if it has no fresh quote, or the market is closed.
 
     Return a skip if the spread is above the collar, or if the price has reached the signal's stop or target.
     """

@@ -16,7 +16,7 @@ from workers.rules.exit_forms import taken
 #: The source of the further tries of an exit. Each counts as forced when its first try was.
 RETRY = "tradewire:exit"
 _FLIP = "tradewire:flip"
-#: The broker does not take an order of these groups, or a trailing stop, for a wash trade with a single order.
+#: For the broker, a single order makes no wash trade with an order of these groups, nor with a trailing stop.
 _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
 #: The pauses of a blocked exit grow to this: each check costs requests.

@@ -1,4 +1,4 @@
-"""Refuse an entry that repeats a recent order. Pure."""
+"""Refuse an entry or a REVERSE that repeats a recent order. Pure."""
 
 from pipeline.intake.routing import is_own
 from pipeline.model.reasons import Code, Reason
@@ -8,7 +8,8 @@ from workers.rules.case import Case
 def refusal(case: Case) -> Reason | None:
     """Return a reason when the same strategy (or content, by `limits.repeat_by`) has ordered within the window.
 
-    Signals that tradewire makes itself never count as repeats.
+    Only orders in the symbol and on the same side count; a REVERSE repeats only another REVERSE. Signals that tradewire
+    makes itself never count as repeats.
     """
     limits, recent = case.executor.limits, case.recent
     if limits.repeat_window_s is None or is_own(case.signal.source):

@@ -1,4 +1,4 @@
-"""Compute the size that a signal itself asks for, in units of the asset, rounded down to its increment. Pure."""
+"""Compute the size that a signal itself asks for, in units of the asset. Pure."""
 
 from decimal import Decimal
 

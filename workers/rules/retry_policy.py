@@ -28,7 +28,7 @@ ABSENT_AFTER = timedelta(seconds=1.5)
 _CLEAN_ABSENCES = 2
 #: The identical order is not sent again later than this after its first send.
 RESEND_WITHIN = timedelta(minutes=10)
-#: After a person's requeue, a new order may be sent once the broker has answered for this long that the old is absent.
+#: A new order, under a new id, may follow once the broker has answered for this long that it does not have the old one.
 PROVED_ABSENT_AFTER = timedelta(seconds=60)
 
 #: The execution's state for each status of its order.
