@@ -1,6 +1,6 @@
 """The account key: the name under which the record keeps an account's switches, days and requests.
 
-It is the account's number at the broker. Until the number has been read it is provisional: the executor's name.
+It is the account's number at the broker. Until the number has been read it is provisional: `executor:<id>`.
 """
 
 from collections.abc import Iterable

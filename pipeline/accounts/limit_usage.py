@@ -60,9 +60,9 @@ class _Usage(NamedTuple):
 
 
 def headroom(record: Record, executors: Mapping[str, ExecutorSettings]) -> list[Headroom]:
-    """Return the use of every configured limit, by executor. Accounts that have not been read yet are skipped.
+    """Return the use of the configured limits on losses, exposure, positions and orders per day, by executor.
 
-    Positions of the last reading count; open orders do not.
+    Accounts that have not been read yet are skipped. Positions of the last reading count; open orders do not.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

@@ -29,9 +29,9 @@ class EquityBaseline:
     day_start_equity: Decimal
     day_start_balance: Decimal
     peak_equity: Decimal
-    #: The best profit of an earlier day. The consistency rule compares it with *earned*.
+    #: The best profit of an earlier day; 0 without one. The consistency rule applies only to a day that exceeds it.
     best_day_profit: Decimal
-    #: All profit since the first day.
+    #: All profit since the first day, today's included.
     earned: Decimal
     #: The limits that were reached at the last evaluation. A halt that a person has lifted is not set again for these.
     breached: Sequence[str] = ()

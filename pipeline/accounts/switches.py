@@ -143,7 +143,7 @@ class Switches:
         return self._record.run(unit)
 
     def resume(self, executor_id: str, *, by: str, why: str | None) -> SwitchStatus:
-        """Turn every switch off, and make the executions that were held for a pause due now.
+        """Turn off every switch of the executor's account, and make due the executions that a pause has held.
 
         Raises:
             NotPossible: a limit halted the account, and *why* does not explain why it may trade again.
@@ -169,7 +169,7 @@ class Switches:
         return self._record.run(lambda connection: _status(connection, executor_id))
 
     def over(self, executor: ExecutorSettings) -> list[Use]:
-        """Return the use of each limit at REDUCE or HALT, which stops entries even if a person turns its switch off."""
+        """Return the use of each limit at REDUCE or HALT: it stops entries again if its switch is turned off."""
         baseline = self._record.run(
             lambda connection: equity_baseline(connection, account_key_of(connection, executor.id))
         )
@@ -179,7 +179,7 @@ class Switches:
 
 
 def is_limit(switch: Switch) -> bool:
-    """Return whether a limit turned *switch* on, and not a person."""
+    """Return whether a loss limit turned *switch* on."""
     return switch.cause in set(LossLimit)
 
 

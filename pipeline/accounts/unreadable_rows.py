@@ -22,7 +22,7 @@ class UnreadableItem:
 
 
 def unreadable_rows(connection: Connection[DictRow], executor_ids: Iterable[str]) -> list[UnreadableItem]:
-    """Return the positions of the last readings, and the orders that were listed in the last ten minutes."""
+    """Return the unreadable positions of the last readings, and the unreadable orders of the last ten minutes."""
     return fetch_all(
         connection, UnreadableItem, sql("accounts", "unreadable_rows"), {"executor_ids": list(executor_ids)}
     )

@@ -51,7 +51,7 @@ class DeadLetter:
         return sentence(self.reason_code, self.reason_facts)
 
     def job(self) -> DeadJob:
-        """Return the job that RQ shows for this dead letter. Its text is ours; RQ's pages show no text of a broker."""
+        """Return the job that RQ shows for this dead letter. Its reason may quote an answer of the broker."""
         return DeadJob(
             execution_id=self.execution_id,
             executor_id=self.executor_id,

@@ -15,7 +15,7 @@ V = TypeVar("V")
 PER_MINUTE = 20
 _MINUTE_S = 60.0
 _MOST_KEPT = 5000
-# A client with one IPv6 address usually has the whole network of it.
+# The length of the prefix that counts as one address: a client usually has all IPv6 addresses of its network.
 _IPV6_NETWORK = 64
 
 

@@ -16,7 +16,7 @@ from pipeline.store.query import fetch_one
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-# Small enough that no worker waits long for a row.
+# The rows of one transaction: few enough that no worker waits long for one of them.
 _BATCH = 1000
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,6 +53,8 @@ class _Refused:
 
 def remove_details(record: Record, *, before: datetime, dry_run: bool = False, batch: int = _BATCH) -> Removed:
     """Remove details older than *before*; with *dry_run* only count them. After an interruption, the next call goes on.
+
+    An execution keeps its details while its order, dead letter or position is open, or its account is being flattened.
 
     Raises:
         RecordUnavailable: PostgreSQL is away; the details that were removed so far stay removed.

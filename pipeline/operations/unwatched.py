@@ -1,4 +1,4 @@
-"""List the open orders and positions, which no process of ours watches once everything is stopped."""
+"""List the orders and positions that may be open and that no process watches once everything is stopped."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -44,7 +44,7 @@ class _Position:
 
 
 def unwatched(record: Record) -> list[str]:
-    """Return each open order and each position in a few words.
+    """Return each order that may be open, and each position that the record knows, in a few words.
 
     Raises:
         RecordUnavailable: PostgreSQL is away, or the database has no schema.

@@ -1,4 +1,4 @@
-"""Make RQ's lists of failed and running jobs equal to the record."""
+"""Show the open dead letters as RQ's failed jobs, and remove the jobs that dead workers left in RQ's lists."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _AT_ONCE = 1000
 
 
 class FailedRegistry:
-    """RQ's FailedJobRegistry, and the jobs that dead workers left in RQ's lists, per executor."""
+    """Corrects RQ's FailedJobRegistry, StartedJobRegistry and intermediate list of each executor."""
 
     def __init__(self, queues: ExecutionQueue) -> None:
         self._queues = queues
@@ -27,7 +27,7 @@ class FailedRegistry:
     def mirror(self, executor_id: str, dead_letters: Sequence[DeadJob]) -> None:
         """Make RQ's FailedJobRegistry of the executor equal to the open dead letters.
 
-        A dead letter whose job was requeued on the dashboard is skipped: a worker will process that job.
+        A dead letter whose job is in the queue is skipped: a person requeued it on the dashboard, and a worker runs it.
 
         Raises:
             QueueUnavailable: Redis is away.
@@ -35,7 +35,7 @@ class FailedRegistry:
         with self._queues.asked():
             queue = self._queues.queue(executor_id)
             registry = FailedJobRegistry(queue=queue)
-            # Ids are compared as bytes: another program may have added any bytes, and those are removed too.
+            # The ids stay bytes: another program may have added ids that are not text, and those are removed too.
             members: Any = self._connection.zrange(registry.key, 0, -1)
             listed: set[bytes] = set(members)
             wanted = {dead_letter.job_id.encode(): dead_letter for dead_letter in dead_letters}
@@ -81,9 +81,9 @@ class FailedRegistry:
             for some in _in_parts(ended):
                 self._connection.zrem(started.key, *some)
                 self._connection.delete(*(Job.key_for(text_of(entry).partition(":")[0]) for entry in some))
-            # As bytes, because another program may have pushed any bytes; those are removed too.
+            # The ids stay bytes: another program may have pushed ids that are not text, and those are removed too.
             parked: set[Any] = set(self._connection.lrange(queue.intermediate_queue_key, 0, 499))
-            # A worker parks its job here for milliseconds. If the job is still here in the next round, the worker died.
+            # A job stays in this list for milliseconds. If it is still there at the next sweep, its worker has died.
             for parked_id in parked & self._parked.get(executor_id, set()):
                 job_id = text_of(parked_id)
                 gone = self._connection.lrem(queue.intermediate_queue_key, 1, parked_id)
@@ -93,6 +93,6 @@ class FailedRegistry:
 
 
 def _in_parts(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    # Another program may have added very many ids, and a request for each would take minutes.
+    # Another program may have added very many ids. A request for each would take minutes, so one request takes many.
     for first in range(0, len(ids), _AT_ONCE):
         yield ids[first : first + _AT_ONCE]

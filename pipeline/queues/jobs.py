@@ -24,13 +24,13 @@ class QueueJob:
     job_id: str
     #: The text on the dashboard.
     description: str
-    #: The job goes before all others: a worker has had the execution before, so it has waited already.
+    #: The job goes before all others: its execution has waited already, and a worker has had it before.
     at_front: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeadJob:
-    """A dead letter as RQ shows it. *reason* is our text and never the broker's."""
+    """A dead letter as RQ shows it. *reason* may quote an answer of the broker."""
 
     execution_id: UUID
     executor_id: str
@@ -49,11 +49,11 @@ _LONGEST_FIELD = 16_384
 
 
 class ForeignJob(ValueError):
-    """The job is not one of ours: it calls another function, or is too long. It was refused."""
+    """The job is not one of ours: it names another function, is too long, or cannot be read."""
 
 
 class BoundedJob(Job):
-    """An RQ job whose fields are no longer than those of a job of ours."""
+    """An RQ job that is refused if a field is longer than a job of ours can have."""
 
     def restore(self, raw_data: Any) -> Any:
         """Read the fields that Redis has. Raises ForeignJob if one is too long."""
@@ -102,7 +102,7 @@ class ExecutionJob(BoundedJob):
 
 
 def text_of(answer: Any) -> str:
-    """Return an id as text, also when another program wrote bytes that are not UTF-8."""
+    """Return an answer of Redis as text. Bytes that are not UTF-8, written by another program, are replaced."""
     return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
 
 

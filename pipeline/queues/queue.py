@@ -47,7 +47,7 @@ class ExecutionQueue:
         )
 
     def enqueue(self, jobs: Sequence[QueueJob]) -> None:
-        """Enqueue in the order given, one transaction per executor.
+        """Enqueue *jobs* in the order given, in one transaction per executor.
 
         Raises:
             QueueUnavailable: Redis is away. Some jobs may be enqueued nevertheless, which does no harm.
@@ -97,5 +97,5 @@ def _queue_data(job: QueueJob) -> EnqueueData:
 
 
 def _pushed(jobs: Sequence[QueueJob]) -> list[QueueJob]:
-    # A job for the front is pushed before all others, so these jobs are pushed in reverse order.
+    # Each job for the front is pushed before all that are in the queue, so these jobs are pushed in reverse order.
     return [*(job for job in jobs if not job.at_front), *(job for job in reversed(jobs) if job.at_front)]

@@ -39,7 +39,7 @@ def mapped() -> Iterator[None]:
 
 
 def failure_of(error: RedisError) -> QueueUnavailable:
-    """Return an error of redis-py as ours: it names a full memory, a full disk and a key of the wrong type."""
+    """Return an error of redis-py as ours. A full memory or disk is named; a key of the wrong type is `QueueBroken`."""
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, OutOfMemoryError):
         return QueueUnavailable(f"Redis refuses writes, its memory is full: {said}")
@@ -99,6 +99,6 @@ def check_writes(connection: Redis) -> None:
 
 def queue_outage(connection: Redis) -> Outage:
     """Return the outage that all users of this Redis in this process share."""
-    # Not the whole address, which may hold a password.
+    # Only parts of the address: the whole address may hold a password.
     place = connection.connection_pool.connection_kwargs
     return outage_of(Need.QUEUE, str([place.get(key) for key in ("host", "port", "path", "db")]))
