@@ -37,9 +37,9 @@ def turn_on(
 ) -> bool:
     """Turn a switch on in the caller's transaction; return whether that changed anything.
 
-    A switch that is already on keeps the *facts*, the name (*by*) and the time with which it was turned on. *flatten*
-    asks the keeper to close everything once. While the switch stays on, a person may ask for that again; a limit may
-    not.
+    A switch that is already on keeps the *facts*, the name (*by*) and the time with which it was turned on; a person's
+    switch takes a new *why*. *flatten* asks the keeper to close everything once. While the switch stays on, a person
+    may ask for that again; a limit may not.
     """
     values = {
         "switch_id": uuid4(),
@@ -81,7 +81,7 @@ def active_switches(connection: Connection[DictRow], account_key: str | Collecti
 
 
 def release(connection: Connection[DictRow], executor_id: str, codes: Collection[Code]) -> int:
-    """Make the executions of *executor_id* due now that are held for one of *codes*; return their number."""
+    """Make due now the executions of *executor_id* that are held for one of *codes*; return their number."""
     values = {"executor_id": executor_id, "reason_codes": [code.value for code in codes]}
     return execute(connection, sql("switches", "release_paused"), values)
 

@@ -1,4 +1,4 @@
-"""The jobs of the queues: they can call our one function and nothing else."""
+"""The jobs of the queues: they name our one function, and cannot run any other."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from rq.job import Job
 
-#: The only function that a job may name. The worker runs the recipe for it; this path is never imported.
+#: The only function that a job may name. It is never imported: the worker runs the execution itself.
 FUNCTION = "tradewire.execute"
 
 #: The prefix of a dead letter's job, which distinguishes a requeue on the dashboard from an ordinary job.
@@ -24,7 +24,7 @@ class QueueJob:
     job_id: str
     #: The text on the dashboard.
     description: str
-    #: The job goes before all others: its execution has waited already, and a worker has had it before.
+    #: The job goes before all others: a worker has had its execution before, so the execution has waited already.
     at_front: bool = False
 
 
@@ -68,7 +68,7 @@ class ExecutionJob(BoundedJob):
 
     @property
     def func(self) -> Any:
-        """Refuse to import a function: the worker runs the recipe itself."""
+        """Refuse to import a function: the worker runs the execution itself."""
         raise ForeignJob(f"job {self.id} may not call {str(self.func_name)[:80]!r}")
 
     def _execute(self) -> Any:

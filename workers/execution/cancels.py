@@ -1,4 +1,4 @@
-"""Ask the broker to cancel an order that an exit waits for. The poll of the orders shows when it is canceled."""
+"""Ask the broker, again and again, to cancel an order of ours or an order that is in the way of an exit."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -94,7 +94,7 @@ def work(
 
 
 def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threading.Event) -> Heartbeat:
-    """Send this worker's heartbeat; the worker is unhealthy until its account is verified."""
+    """Send this worker's heartbeat; the worker is unhealthy until a pinned account is verified."""
 
     def health() -> tuple[bool, dict[str, Any]]:
         well = verified.is_set() or executor.account is None

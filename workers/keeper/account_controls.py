@@ -45,7 +45,7 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
 
 @dataclass(frozen=True, kw_only=True)
 class AccountControls:
-    """Applies one executor's switches and hours. Without a switch or a time to be flat by, this costs one statement."""
+    """Applies one executor's switches and hours. Without a switch or a time to be flat by, a run costs one query."""
 
     record: Record
     runtime: ExecutorRuntime

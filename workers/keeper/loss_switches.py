@@ -92,7 +92,7 @@ class LossLimitSwitches:
         return steps
 
     def release(self, connection: Connection[DictRow], account_key: str) -> list[Step]:
-        """Lift the closing-only switches that this class has set, in the caller's transaction: its limits are off."""
+        """Lift the closing-only switches that limits set before they were removed, in the caller's transaction."""
         switches = self._switches(connection, account_key)
         return switches.turn_off(SwitchKind.REDUCING, [*LossLimit, UNREADABLE], "its limits are off")
 

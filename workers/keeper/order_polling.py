@@ -27,7 +27,7 @@ _YOUNG = timedelta(seconds=60)
 _SINGLY = 3
 # The broker's clock and ours differ, so a list that has to include an intent starts this much before it.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
-# Workers accept a snapshot that is up to five seconds old. The keeper reads it again at this age, a little earlier.
+# Workers accept a snapshot that is up to `account_age_s` old (by default 5 s). The keeper reads a new one earlier.
 _SNAPSHOT_AGE = timedelta(seconds=3)
 
 

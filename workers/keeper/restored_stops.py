@@ -28,7 +28,7 @@ _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
 #: A reading that shows a smaller position than the stop protected is believed only this long after the first such
 #: reading, and this long after the last fill or end of one of our orders in the symbol.
 _CONFIRMED_AFTER = timedelta(seconds=5)
-#: From this look on, an answer that cannot be read is reported to a person. Before, the next one may be readable.
+#: After this many looks, an answer that cannot be read is reported to a person. Before, the next one may be readable.
 _UNREADABLE_LOOKS = 3
 #: If the broker does not even show the cancel as pending after this time, it will not carry it out.
 _KEPT_AFTER = timedelta(seconds=60)

@@ -31,7 +31,7 @@ class Recent:
     #: How many entries in a row the broker refused, and how long ago it refused the newest.
     rejections: int = 0
     rejected_ago: timedelta | None = None
-    #: How long ago the newest entry was recorded to be sent, whatever its outcome.
+    #: How long ago the newest entry was recorded to be sent. Entries that were certainly not sent do not count.
     tried_ago: timedelta | None = None
     #: Only for an entry that opens the other side after an exit: the newest FLAT after that exit, if there is one.
     flat_since: UUID | None = None

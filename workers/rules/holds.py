@@ -11,7 +11,7 @@ from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
 from workers.rules.trading_day import trading_day
 
-# The keeper reads an idle account once a minute. A reading older than this means that no keeper can read the account.
+# The keeper reads an idle account once a minute. A reading older than this means that no keeper reads it now.
 _UNWATCHED_AFTER = timedelta(seconds=90)
 _SOON = timedelta(seconds=1)
 _LATER = timedelta(seconds=5)

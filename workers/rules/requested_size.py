@@ -39,7 +39,7 @@ def exit_units(case: Case, most: Decimal, *, per_unit: Decimal) -> Decimal:
 
 
 def exit_step(case: Case, most: Decimal) -> Decimal:
-    """Return the increment for closing a part of a position: fractions of a share only if such are held or ordered."""
+    """Return the increment for a part of *most*: fractions of a share only if held, or with `size.fractional`."""
     asset = case.asset
     if case.signal.asset_class == AssetClass.CRYPTO:
         return CRYPTO_INCREMENT if asset is None else increment(asset)
