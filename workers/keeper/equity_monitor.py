@@ -48,7 +48,7 @@ class _AccountReading:
     holder: str | None
     taken_at: datetime | None
     age: timedelta | None
-    #: The time of the newest reading that losses are counted from.
+    #: The time of the newest reading that can be evaluated.
     read_at: datetime | None
     #: The account holds a position, even an unreadable one, or an order of ours may be open.
     exposed: bool
@@ -94,7 +94,7 @@ class EquityMonitor:
         self._transfers = Transfers(record=self.record, runtime=self.runtime)
 
     def run_once(self) -> int:
-        """Read the account if that is due, and evaluate a new reading; return how many switches and warnings changed.
+        """Read the account if that is due, and evaluate a new reading; return the number of changes and warnings.
 
         Without such limits, only lift the closing-only switches that earlier limits have set.
         """
