@@ -89,6 +89,12 @@ class ExecutorSettings(Section):
     firm: Firm = Firm()
     """How a firm that lends the account counts losses, and its further rules."""
 
+    @property
+    def limits_equity(self) -> bool:
+        """Return whether a limit depends on the account's equity over time, so that the keeper monitors it."""
+        limits = (self.limits.daily_loss_percent, self.limits.drawdown_percent, self.firm.consistency_percent)
+        return any(limit is not None for limit in limits)
+
 
 class Executors(Mapping[str, ExecutorSettings]):
     """The executors of one file, by id, in the file's order."""

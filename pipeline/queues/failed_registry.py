@@ -22,7 +22,7 @@ class FailedRegistry:
     def __init__(self, queues: ExecutionQueue) -> None:
         self._queues = queues
         self._connection = queues.connection
-        self._parked: dict[str, set[str]] = {}
+        self._parked: dict[str, set[Any]] = {}
 
     def mirror(self, executor_id: str, dead_letters: Sequence[DeadJob]) -> None:
         """Make RQ's FailedJobRegistry of the executor equal to the open dead letters.

@@ -56,7 +56,7 @@ RETURNING e.execution_id
 -- name: takeable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
-    s.quantity IS NULL AND coalesce(s.close_percent, 100) = 100 AS is_whole
+    coalesce(s.quantity, s.notional, s.equity_percent) IS NULL AND coalesce(s.close_percent, 100) = 100 AS is_whole
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s

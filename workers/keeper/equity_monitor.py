@@ -99,7 +99,7 @@ class EquityMonitor:
         Without such limits, only lift the closing-only switches that earlier limits have set.
         """
         reading = self._newest_reading()
-        if not self._has_limits:
+        if not self.runtime.executor.limits_equity:
             return self._release(reading.holder)
         if self._is_due(reading):
             failure = self._read_account()
@@ -109,12 +109,6 @@ class EquityMonitor:
         if reading.holder is None or reading.read_at in (None, self._evaluated):
             return 0
         return self._evaluate(reading.holder)
-
-    @property
-    def _has_limits(self) -> bool:
-        limits, firm = self.runtime.executor.limits, self.runtime.executor.firm
-        counted = (limits.daily_loss_percent, limits.drawdown_percent, firm.consistency_percent)
-        return any(limit is not None for limit in counted)
 
     def _newest_reading(self) -> _AccountReading:
         """Return the newest reading, and correct recorded holdings whose positions it does not show any more."""

@@ -71,7 +71,8 @@ class OrderPolling:
                 return 0
             if orders.canceling or self.interval.is_due():
                 moved = self._poll(orders)
-            if not self._equity_is_monitored and self._is_active():
+            # The equity monitor reads such an account often enough, and a second reader would double the cost.
+            if not self.runtime.executor.limits_equity and self._is_active():
                 self.runtime.snapshots.fresh(within=_SNAPSHOT_AGE)
         except BrokerRefusesAccount as error:
             self.runtime.snapshots.refused(str(error))
@@ -135,12 +136,6 @@ class OrderPolling:
         reached("keeper.after_poll")
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
         return orders
-
-    @property
-    def _equity_is_monitored(self) -> bool:
-        """Return whether the equity monitor reads the account often enough; a second reader would double the cost."""
-        limits = self.runtime.executor.limits
-        return limits.daily_loss_percent is not None or limits.drawdown_percent is not None
 
     def _is_active(self) -> bool:
         return self.runtime.executor.id in self.record.all(str, sql("keeper", "active_executors"))

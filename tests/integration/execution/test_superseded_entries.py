@@ -241,7 +241,13 @@ def test_a_close_without_a_position_ends_the_waiting_entry_of_its_own_strategy_a
 
 @pytest.mark.parametrize(
     ("allow_short", "changes"),
-    [("true", {}), ("false", {"quantity": 1}), ("false", {"intent": "close", "close_percent": 50})],
+    [
+        ("true", {}),
+        ("false", {"quantity": 1}),
+        ("false", {"notional": 100}),
+        ("false", {"equity_percent": 1}),
+        ("false", {"intent": "close", "close_percent": 50}),
+    ],
 )
 def test_a_sale_that_may_open_a_position_or_closes_a_part_ends_no_waiting_entry(
     make_core: Make, allow_short: str, changes: dict[str, Any]

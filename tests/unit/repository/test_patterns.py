@@ -40,7 +40,7 @@ def _explodes(used: UsedPattern, text: tuple[Any, Any, Any]) -> bool:
 
 
 def _growth(used: UsedPattern, text: tuple[Any, Any, Any]) -> float:
-    """Return the factor by which four times the text takes longer: the least of several tries, as other programs run too."""
+    """Return how much longer four times the text takes: the least of several tries, as other programs run too."""
     if _explodes(used, text):
         return float("inf")
     length = 80
