@@ -87,7 +87,7 @@ def fingerprint(address: SecretStr) -> str:
 
 
 def load_alerts(settings: Settings) -> Alerts:
-    """Return the settings of the alerts. Without the file there are no channels.
+    """Return the settings of the alerts. If TRADEWIRE_ALERTS is not set and there is no file, there are no channels.
 
     Raises:
         ConfigInvalid: The file or a variable has problems; the error lists all of them.

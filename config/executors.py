@@ -27,7 +27,7 @@ def load_executors(path: str | Path, *, settings: Settings | None = None) -> Exe
     """Read the executors of the file at *path*, each joined with its rule pack. *settings* default to the environment.
 
     Raises:
-        ConfigInvalid: The file, its packs, the keys or the sentence have problems; the error lists all of them.
+        ConfigInvalid: The file, its packs, the keys or TRADEWIRE_LIVE have problems; the error lists all of them.
     """
     path = Path(path)
     if settings is None:

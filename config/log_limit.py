@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-#: The bytes that one line of code may log in a counted minute; across two counted minutes, at most a megabyte in any
-#: 60 s. So neither an attack nor a repeated fault can fill the disk quickly.
+#: The bytes that one line of code may log in a minute, so that neither an attack nor a repeated fault fills the disk
+#: quickly. A counted minute begins with a line, so any 60 s touch at most two of them, and hold at most a megabyte.
 MOST_A_MINUTE = 500_000
 _MINUTE_S = 60.0
 
@@ -28,7 +28,7 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
         self._written: dict[tuple[str, int], _Written] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*, or the note that lines like it are dropped."""
+        """Write *record* if it is within the limit, and the notes about dropped lines when they are due."""
         try:
             for line in self._lines(record):
                 self.stream.write(line + self.terminator)

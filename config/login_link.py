@@ -26,7 +26,10 @@ def make_login_link(home: Path, web_url: str) -> str:
 
 
 def use_login_link(home: Path, code: str) -> bool:
-    """Return whether *code* is that of the current link; if so, end the link. Of several uses at once, one succeeds."""
+    """Return whether *code* is that of the current link, and the link is younger than 15 minutes; if so, end the link.
+
+    Of several uses at once, one succeeds.
+    """
     path = home / _FILE
     try:
         young = time.time() - path.stat().st_mtime < _LASTS_S

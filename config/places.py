@@ -1,7 +1,8 @@
 """Find the home and the files that a command uses, from whatever folder it is run in.
 
-The home is the one that TRADEWIRE_HOME names, else that of the working folder, else the last started one, else that of
-the user's folder, `~/.config/tradewire`. With DATABASE_URL it is never searched outside the working folder. A folder
+The home is the one that TRADEWIRE_HOME names, else that of the working folder. If there is none, commands that only
+read or stop trading use the home that runs, or else the one that was started last. The last resort is the home of the
+user's folder, `~/.config/tradewire`. With DATABASE_URL the home is never searched outside the working folder. A folder
 that `tradewire init` filled has `.env`, `config/` and, once `up` was started there, `.tradewire`.
 """
 
@@ -37,7 +38,9 @@ def shipped(name: str) -> Path:
 
 
 def located_settings(*, anywhere: bool = False) -> Settings:
-    """Return the settings of the home that a command uses. The last started home is used only with *anywhere*.
+    """Return the settings of the home that a command uses.
+
+    The home that runs or was started last, if it is elsewhere, is used only with *anywhere*.
 
     Raises:
         ConfigInvalid: A variable is wrong, or several homes run and none of them is named.

@@ -104,7 +104,7 @@ def running_services(home: Path) -> Services | None:
     """Return the content of services.json in *home* if the `up` that wrote it is still running, else None.
 
     Raises:
-        ConfigInvalid: The file cannot be read or is not what `up` writes.
+        ConfigInvalid: As for `read_services`.
     """
     services = read_services(home)
     if services is None or UP not in services.pids:
@@ -113,10 +113,13 @@ def running_services(home: Path) -> Services | None:
 
 
 def effective(settings: Settings) -> Settings:
-    """Return *settings*, completed from a running `up` of the same home.
+    """Return *settings*, completed from services.json of the same home.
+
+    The servers' addresses and the tokens are used while the `up` that wrote them runs. Its files are used then too, and
+    later if the home was found as the last started one, or if there is no executors file.
 
     Raises:
-        ConfigInvalid: services.json cannot be read or is not what `up` writes.
+        ConfigInvalid: As for `read_services`.
     """
     services = read_services(settings.home)
     if services is None:

@@ -171,7 +171,9 @@ Webhooks = Mapping[str, Webhook]
 
 
 def load_webhooks(settings: Settings, *, executors: Collection[str] | None = None) -> dict[str, Webhook]:
-    """Return the webhooks by name; `tradingview` exists without a table. Webhooks may name only *executors*.
+    """Return the webhooks by name; `tradingview` exists without a table.
+
+    If *executors* is given, webhooks may name only these.
 
     Raises:
         ConfigInvalid: The file or a secret has problems; the error lists all of them.

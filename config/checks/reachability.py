@@ -32,7 +32,7 @@ def unreachable_by(
     strategies: Collection[str] | None = None,
     actions: Collection[str] | None = None,
 ) -> list[Problem]:
-    """Return why the executor refuses every entry of a source. A parameter is None if its values are not known."""
+    """Return why the executor refuses every entry of a source, if it does. Values that are not known are None."""
     # Signals are recorded with canonical symbols, however the source spells them.
     produced = None if symbols is None else {canonical_where_known(symbol) for symbol in symbols}
     faults = _faults(executor, produced, strategies, actions)

@@ -62,7 +62,7 @@ def _size(executor: ExecutorSettings) -> _Warnings:
 
 def _stop(executor: ExecutorSettings) -> _Warnings:
     assumed, farthest = executor.size.default_stop_percent, executor.limits.stop_distance_percent
-    # A default above the limit gets no warning: it only makes the assumed risk larger.
+    # If the key is left out and its default is above the limit, that only makes the assumed risk larger: no warning.
     if "default_stop_percent" in executor.size.model_fields_set and farthest is not None and assumed > farthest:
         message = f"{plain(assumed)} is above limits.stop_distance_percent {plain(farthest)}, which no stop exceeds"
         yield "size.default_stop_percent", message

@@ -57,7 +57,7 @@ def merged(table: Mapping[str, Any], pack: Pack) -> Merged:
 
 
 def _joined(section: str, name: str, own: Mapping[str, Any], rule: Any, pack: Pack) -> tuple[Any, Any]:
-    """Return the value that applies, and the executor's own as JSON. Raise ValueError if pack and executor disagree."""
+    """Return the value that applies, and the executor's own as JSON. Raise ValueError if the two exclude each other."""
     if name not in own:
         return rule, None
     ours, theirs = _as_json(section, name, own[name]), _as_json(section, name, rule)

@@ -1,8 +1,8 @@
 """Keep the signals of the sources, in order and in memory, until they are recorded.
 
-The buffer holds only the signals that PostgreSQL could not take yet. They do not expire here: the longest age of an
-entry depends on the market's hours and the executor, and PostgreSQL's clock measures it. When the producer is killed,
-its buffer is lost; a source that reads lasting data (a file, the exchange's current bar) returns those signals again.
+The buffer holds only the signals that are not recorded yet. They do not expire here: the longest age of an entry
+depends on the market's hours and the executor, and PostgreSQL's clock measures it. When the producer is killed, its
+buffer is lost; a source that reads lasting data (a file, the exchange's current bar) returns those signals again.
 """
 
 import threading
@@ -93,7 +93,7 @@ class SignalBuffer:
     def _is_head(self, waiting: BufferedInput) -> bool:
         return bool(self._queue) and self._queue[0] is waiting
 
-    # Once *stop* is set, the buffer may grow beyond its limit: a source that waited for room could not end.
+    # Once *stop* is set, the buffer may grow beyond its limit: otherwise a thread that waits for room could not end.
     def _make_room(self, stop: threading.Event) -> None:
         if not self._full_logged:
             self._full_logged = True

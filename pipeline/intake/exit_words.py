@@ -1,4 +1,4 @@
-"""Recognise input that reads as an exit: if it is refused, a position stays open, and an alert reports that at once."""
+"""Recognise input that reads as an exit. If it is refused, a position may stay open, so an alert reports it."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _KEYS = (
     r"(?:close|exit)_?(?:percent|pct|percentage|position|all|long|short)|(?:is_?)?(?:exit|flatten)"
     r"|(?:reduce|close)_?only|percent_?of_?position"
 )
-# A key of `_KEYS` does not count if its value is missing, empty, or a word such as `false` or `none`.
+# A key of `_KEYS` does not count if its value is missing, empty, zero, or a word such as `false` or `none`.
 _NO = r"\s|[\"',;}]|$|\[\s*\]|\{\s*\}|(?:false|no|off|none|null|0(?:\.0*)?)(?![\w.])"
 _KEY_IN_TEXT = re.compile(rf"\b(?:{_KEYS})[\"']?\s*[:=]\s*[\"']?(?!{_NO})", re.IGNORECASE)
 # A purchase may close a position if the message reports a short position, before or after it.

@@ -73,10 +73,10 @@ class Intake:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
         *waited* is the time since the signal was received. It counts towards the age, unless `generated_at` is given.
-        *by_person* follows from the route of the signal; its source alone proves nothing, since senders may write any.
+        *by_person* is true if a person sent it, judged by the signal's route: a sender may write any source.
 
         Raises:
-            InvalidSignal: *raw* is not a signal; it was recorded as a refusal.
+            InvalidSignal: *raw* is not a signal, or has a forbidden source, time or executor; a refusal was recorded.
             SourceIdConflict: its source_id was used for another signal; *raw* was recorded as a refusal.
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
@@ -100,7 +100,7 @@ class Intake:
         given, the executions are held at first.
 
         Raises:
-            InvalidSignal, SourceIdConflict: a fault of the caller.
+            SourceIdConflict: the source_id was used with other content. Any other InvalidSignal is the caller's fault.
             RecordUnavailable: PostgreSQL is away; nothing was recorded.
         """
         signal_id = uuid4()

@@ -28,8 +28,8 @@ Refuse = Callable[[Mapping[str, Any], str, str], None]
 LIMIT = 100_000
 
 _BACKOFF = Backoff(first_s=0.1, longest_s=2.0)
-#: After a stop, polls in progress have the first number of seconds to return, and their signals then have the second
-#: number of seconds to be recorded.
+#: After a stop, polls in progress have the first number of seconds to return, and all waiting signals then have the
+#: second number of seconds to be recorded.
 _JOIN_S, _LAST_TRIES_S = 1.0, 2.0
 _IDLE_S = 0.5
 
@@ -47,7 +47,7 @@ class ProducerHealth:
 class Producer:
     """A daemon: one thread per source, and the caller's thread, which records their signals.
 
-    When it is killed, it loses at most the signals that PostgreSQL could not record yet. A signal whose commit was not
+    When it is killed, it loses at most the signals that are not recorded yet. A signal whose commit was not
     confirmed is delivered again with the same `source_id`, which does not record it twice.
     """
 
@@ -72,7 +72,7 @@ class Producer:
     def run(self, stop: threading.Event) -> int:
         """Record signals until *stop* is set; return the number of signals that could not be recorded.
 
-        It returns at most about 3 s later, unless *deliver* itself takes longer.
+        It returns at most about 3 s after that, unless *deliver* or *refuse* itself takes longer.
         """
         self._stop = stop
         for feed in self._feeds:
@@ -85,7 +85,7 @@ class Producer:
         return self._finish()
 
     def run_once(self) -> int:
-        """Poll every source once and record the waiting inputs; return the number of inputs that are settled."""
+        """Poll every source once and record the waiting inputs; return how many were recorded or given up."""
         for feed in self._feeds:
             feed.run_once(self._stop)
         return self._settle_waiting(lambda: False)
@@ -135,7 +135,7 @@ class Producer:
         except RecordUnavailable:
             raise
         except InvalidSignal as exc:
-            # The refusal itself is logged where it is recorded; this line adds the source's id.
+            # The refusal itself is logged where it is recorded; this line adds the signal's `source_id`.
             log.debug("signal.refused", **_ids(raw), code=exc.code, message=str(exc))
         except QueueUnavailable:
             log.warning("signal.not_enqueued", **_ids(raw), why="Redis is away; the signal is recorded")

@@ -12,7 +12,8 @@ from pipeline.model.signals import Action, Intent
 PRACTICE = "replay"
 #: The sources of our own orders begin with this.
 OWN = "tradewire:"
-#: The source and the strategy of probes. Probes belong to no strategy, so routing filters and repeat checks skip them.
+#: The source of probes; their strategy has the same name. Routing filters and repeat checks skip probes, since they are
+#: not signals of a trader's strategy.
 PROBE = f"{OWN}probe"
 #: The source of the entries that open the other side after a position was closed.
 FLIP = f"{OWN}flip"

@@ -6,7 +6,7 @@ from pipeline.intake.routing import OWN, is_own
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Signal
 
-#: Senders' clocks run ahead a little. A time that is further ahead is a mistake.
+#: A sender's clock may be ahead of the record's by this much. A time that is further ahead is a mistake.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
@@ -19,8 +19,8 @@ def refuse_reserved_source(signal: Signal) -> None:
 def refuse_future(signal: Signal, now: datetime) -> None:
     """Raise InvalidSignal when the signal says that it was generated later than *now*, the time of the record's clock.
 
-    A clock that is behind the record's would refuse good signals. Our own orders are not checked: they carry the time
-    of a signal that was accepted.
+    This machine's own clock is not used: if it were behind, good signals would be refused. Our own orders are not
+    checked: their time, if they have one, is that of a signal that was accepted.
     """
     if signal.generated_at is None or is_own(signal.source) or signal.generated_at <= now + CLOCK_TOLERANCE:
         return

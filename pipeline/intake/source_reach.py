@@ -34,9 +34,9 @@ def source_problems(settings: Settings, source: str) -> list[Problem]:
 
 
 def untraded_source_problems(source: str, executors: Mapping[str, ExecutorSettings]) -> list[Problem]:
-    """Return a problem for each executor that takes no entry of *source*.
+    """Return the reasons why executors take no entry of *source*.
 
-    For a source that does not declare its symbols, strategies and actions, there are none.
+    There are none for a source that does not declare its symbols, strategies and actions.
     """
     produced = produced_by(source, SourceContext())
     problems = []

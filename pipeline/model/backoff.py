@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# More doublings than this change nothing, since *longest_s* is reached, and could overflow.
+# More doublings than this could overflow, and change nothing: *longest_s* is reached long before.
 _MOST_DOUBLINGS = 62
 
 

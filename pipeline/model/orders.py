@@ -59,14 +59,14 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRequest:
-    """An order as tradewire sends it. Equal values give equal bytes on every attempt."""
+    """An order as tradewire sends it. Every attempt sends the same bytes: `from_json` restores what `to_json` wrote."""
 
     client_order_id: str
     #: Canonical form: `AAPL`, `BTC/USD`.
     symbol: str
     side: OrderSide
     quantity: Decimal
-    #: `limit` or `market`; a type of `StopTerms` only for another's canceled stop that is placed again.
+    #: `limit` or `market`; or a type of `StopTerms`, when a stop that others placed was canceled and is placed again.
     type: str
     #: `day` or `gtc`.
     time_in_force: str

@@ -27,7 +27,8 @@ class Need(StrEnum):
 # or a single lost request is not an outage: the next try succeeds.
 _BLIP_S = {Need.RECORD: 0.5, Need.QUEUE: 0.5, Need.BROKER: 2.0}
 _BLIPS = {Need.RECORD: 1, Need.QUEUE: 1, Need.BROKER: 4}
-# Within 10 s after an outage, a new one is logged only when failures last for 3 s: failures that come and go are one.
+# Within 10 s after an outage, a new one is logged only when failures last for 3 s: failures that come and go belong to
+# the same outage.
 _SOON_S, _LASTS_S = 10.0, 3.0
 
 _outages: dict[tuple[Need, str], Outage] = {}
@@ -83,7 +84,7 @@ def outage_of(need: Need, address: str, **facts: str) -> Outage:
         return _outages.setdefault((need, address), Outage(need, **facts))
 
 
-# Event names are written out in full, so that a search finds them, and the tool that writes events.md.
+# Event names are written out in full, so that a search and the tool that writes events.md find them.
 def _log_away(need: Need, facts: dict[str, str]) -> None:
     match need:
         case Need.RECORD:

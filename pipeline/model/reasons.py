@@ -23,7 +23,7 @@ class Code(StrEnum):
     REGIME_NOT_ROUTED = "regime_not_routed"
     ACTION_NOT_ROUTED = "action_not_routed"
     PRACTICE_SOURCE = "practice_source"
-    # Rules: decided by the worker before it sends the order.
+    # Rules: decided by the worker before it sends the order. Only `config forget` gives `executor_gone`.
     EXECUTOR_GONE = "executor_gone"
     TOO_OLD = "too_old"
     EXPIRED_SIGNAL = "expired_signal"

@@ -92,7 +92,7 @@ class Signal(BaseModel):
     action: Action
     confidence: Annotated[Decimal, BeforeValidator(_exact), AfterValidator(_bounded)] | None = None
     entry_price: Positive | None = None
-    #: market: the worker reads the price, in place of `entry_price`.
+    #: `market`: the worker reads the market's price and uses it in place of `entry_price`.
     price: Literal["market"] | None = None
     target_price: Positive | None = None
     stop_price: Positive | None = None

@@ -39,7 +39,7 @@ class Switch:
     #: person, daily_loss, drawdown or unreadable.
     cause: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-    #: Whether positions are closed too; that is repeated until the account is flat.
+    #: Whether tradewire also closes the positions, again and again until the account is flat.
     flatten: bool = False
     set_by: str
     why: str | None = None

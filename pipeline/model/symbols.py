@@ -12,7 +12,7 @@ _QUOTES = ("USDT", "USDC", "USD", "BTC")
 # A class of shares has at most two letters, and the currency of a pair at least three, so BRK/B is a share.
 _STOCK = re.compile(r"^([A-Z]{1,5})(?:[./-]([A-Z]{1,2}))?$")
 _PAIR = re.compile(rf"^([A-Z0-9]{{2,10}})[/-]({'|'.join(_QUOTES)})$")
-# A pair without a slash is longer than any stock symbol (five letters), so no text can be both.
+# A pair without a slash is read only if it is longer than any stock symbol (five letters), so no text can be both.
 _JOINED_PAIR = re.compile(r"^([A-Z0-9]{2,10})(USDT|USDC|USD)$")
 _LONGEST_STOCK = 5
 

@@ -8,7 +8,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     r"""Return *text* on one line, with an escape such as `\x1b` in place of each unprintable character.
 
     Unprintable are control characters, which a terminal obeys, marks that change the direction of writing, and line
-    ends. With *lines*, line ends and tabs stay.
+    ends. With *lines*, line feeds and tabs stay.
     """
     if text.isprintable():
         return text

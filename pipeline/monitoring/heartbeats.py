@@ -1,4 +1,4 @@
-"""Record each second that a process is alive: in PostgreSQL, since RQ's list of workers is lost with Redis."""
+"""Record once a second, in PostgreSQL, that a process is alive. RQ's own list of workers is lost with Redis."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ from pipeline.store.processes import SETTINGS, VERSION
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
-# Several beats fit into `GONE_AFTER`, so one lost beat does not count as a death.
+# Several beats fit into `processes.GONE_AFTER`, so one lost beat does not count as a death.
 EVERY_S = 1.0
 #: Returns whether a process is well, and some facts about it.
 Health = Callable[[], tuple[bool, dict[str, Any]]]

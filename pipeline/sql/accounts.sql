@@ -59,7 +59,7 @@ FROM account_refusal
 WHERE executor_id = %(executor_id)s
 
 -- name: claim_probe
--- One probe a minute, by the first process that asks.
+-- Allow one probe of a refused account per *every*, by the first process that asks.
 UPDATE account_refusal
 SET probe_at = clock_timestamp() + %(every)s
 WHERE executor_id = %(executor_id)s
@@ -115,7 +115,8 @@ WHERE executor_id = %(executor_id)s
 SELECT pg_advisory_xact_lock(hashtextextended('executor:' || %(executor_id)s, 7204211))
 
 -- name: unreadable_rows
--- The positions that the last reading of each account could not read, and the orders that were listed lately.
+-- The positions that the last reading of each account could not read, and the unreadable orders that the broker listed
+-- in the last 10 minutes.
 SELECT s.executor_id, 'position' AS kind, p.name AS row_id
 FROM account_snapshot AS s, jsonb_array_elements_text(s.unreadable) AS p (name)
 WHERE s.executor_id = ANY(%(executor_ids)s)

@@ -28,7 +28,8 @@ WHERE over_at IS NULL
 RETURNING key, kind, severity, subject, false AS new
 
 -- name: looked
--- Note this check; return how long ago the last one was, and how many executions were recorded since.
+-- Note this check; return how long ago the last one was, and how many executions were recorded since, without skipped
+-- ones. No row is returned at the first check.
 WITH before AS (
     SELECT looked_at
     FROM alert_look
@@ -48,8 +49,8 @@ FROM before
 SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
 
 -- name: untold
--- Alerts whose beginning or end is in no message yet, the oldest first. An alert that ended more than an hour ago is
--- not reported to a channel that is set up later.
+-- Alerts whose beginning or end is in no message yet, the oldest first. An alert that was never reported and ended more
+-- than an hour ago is left out: a channel that is set up later does not report it.
 SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message) AS last_message_at
 FROM alert
 WHERE (opened_in IS NULL OR over_in IS NULL)
@@ -71,7 +72,7 @@ SET opened_in = coalesce(opened_in, %(message_id)s),
 WHERE alert_id = ANY(%(alert_ids)s)
 
 -- name: deliver_by
--- Deliver the message to this channel too.
+-- Deliver the message by this channel.
 INSERT INTO alert_delivery (message_id, channel, due_at)
 VALUES (%(message_id)s, %(channel)s, clock_timestamp())
 ON CONFLICT (message_id, channel) DO NOTHING
@@ -180,7 +181,7 @@ ORDER BY unknown_since
 LIMIT %(limit)s
 
 -- name: exits_tried
--- Exits that are tried again. Each half uses its own partial index.
+-- Exits that are tried again. The first two parts use a partial index each.
 SELECT e.executor_id, e.symbol, s.source_id
 FROM execution AS e
 JOIN signal AS s USING (signal_id)

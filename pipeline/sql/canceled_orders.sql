@@ -28,9 +28,10 @@ SET first_asked_at = CASE WHEN c.settled_at IS NULL THEN c.first_asked_at ELSE c
 RETURNING seen_open, asked_at >= statement_timestamp() AS asks
 
 -- name: unsettled
--- Canceled orders whose exit is over: no execution of their side is undecided, and no order of an exit is working. An
--- exit that has not been sent after 5 s is not waited for, so that the position does not stay unprotected. *changed_at*
--- is the time at which the newest fill or end of one of our orders in the symbol became known.
+-- Canceled orders whose exit is over: no order of an exit may still work, and no execution that may be the exit (of the
+-- order's side, FLAT or REVERSE) is undecided. An exit that has not been sent after 5 s is not waited for, so that the
+-- position does not stay unprotected. *changed_at* is the time at which the newest fill or end of one of our orders in
+-- the symbol became known.
 SELECT c.*, clock_timestamp() AS now,
     (
         SELECT max(greatest(o.filled_at, o.ended_at))

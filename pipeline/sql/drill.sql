@@ -6,7 +6,7 @@ WHERE kind = %(kind)s
     AND beat_at > clock_timestamp() - interval '3 seconds'
 
 -- name: held_by
--- The database's time, and the executions that a worker has claimed; its name ends in its pid.
+-- The database's time, and the executions that a worker has claimed. The worker's name ends in its process id.
 SELECT clock_timestamp() AS now, e.execution_id
 FROM (SELECT 1) AS once
 LEFT JOIN execution AS e ON e.state = 'submitting' AND e.leased_by LIKE %(worker)s

@@ -99,9 +99,10 @@ SELECT EXISTS (
 
 -- name: waiting_exits
 -- Exits that no worker took for some time, the oldest first: executions that can only close and, if shorting is
--- allowed, those whose symbol has a position or an open order. Only the first of each symbol and action is listed,
--- since the others wait for it; so many waiting exits of one symbol do not keep other symbols off the list. *behind* is
--- an earlier execution that is due and that the exit cannot end, since the broker may have its order.
+-- allowed, those whose symbol has a position or an open order. Exits behind a submitting or unknown execution are left
+-- out. Only the first of each symbol and action is listed, since the others wait for it: otherwise the exits of one
+-- symbol could keep other symbols off the list. *behind* is an earlier execution that is due and that the exit cannot
+-- end, since the broker may have its order.
 SELECT execution_id, symbol, action, intent, source, strategy, only_closes, behind
 FROM (
     SELECT DISTINCT ON (e.symbol, e.action) e.execution_id, e.seq, e.symbol, e.action, s.intent, s.source, s.strategy,
@@ -169,8 +170,8 @@ ORDER BY seq
 LIMIT %(limit)s
 
 -- name: supersede_other_side
--- An exit that has something to close ends the earlier entries of its symbol that the broker does not have, since it
--- would close them at once. It does not end a REVERSE, which is an exit too; and a REVERSE does not end the entry on
+-- An exit that has something to close ends the earlier entries on the other side that the broker does not have, since
+-- it would close them at once. It does not end a REVERSE, which is an exit too; and a REVERSE does not end the entry on
 -- the other side of an earlier REVERSE. A FLAT ends every execution that opens a position which the FLAT would close:
 -- of the strategy *closes_of*, or of all. A close of a strategy's whole position, while the strategy holds nothing yet,
 -- ends the strategy's own waiting entries (*ends_own*). An entry that was sent is held only after the broker has
@@ -281,7 +282,7 @@ RETURNING execution_id
 
 -- name: follow
 -- Set an execution to the state of its order, from any state that allows this change. A late answer that the order is
--- working does not undo a final status that was recorded meanwhile. The reason goes on naming the dust of an exit.
+-- working does not undo a final status that was recorded meanwhile. If an exit left dust, the reason goes on naming it.
 UPDATE execution
 SET state = %(state)s,
     reason_code = coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END),

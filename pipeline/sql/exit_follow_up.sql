@@ -24,8 +24,8 @@ WHERE s.source = 'tradewire:exit'
     AND e.executor_id = %(executor_id)s
 
 -- name: closed_by_others
--- Each REVERSE whose position was closed by others before its own order could close it. *side* is the side of the order
--- that would have closed the position.
+-- Each REVERSE of the last day whose position was closed by others before its own order could close it, and that has no
+-- entry on the other side yet. *side* is the side of the order that would have closed the position.
 SELECT *
 FROM (
     SELECT e.execution_id, e.symbol, s.source, s.source_id, s.strategy,
@@ -80,7 +80,8 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: resting
--- The limit orders of exits that have not filled for *at_most*: the market has left their price.
+-- The limit orders of exits that were not filled within *at_most*: the market has left their price. While the market is
+-- closed (*open* is false), only those in crypto.
 SELECT o.order_id
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)

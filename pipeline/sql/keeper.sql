@@ -148,7 +148,7 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: settle_unknown
--- Change the state of an unknown execution without an order at the broker: it is tried again, skipped or dead.
+-- Change the state of an unknown execution whose order was not found: it is tried again, skipped or a dead letter.
 UPDATE execution
 SET state = %(state)s,
     generation = generation + CASE WHEN %(new_order)s THEN 1 ELSE 0 END,
@@ -164,9 +164,9 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id, seq, executor_id, symbol
 
 -- name: open_orders
--- The time of the oldest intent without a final status that no list has just shown (*seen*): of young orders, of older
--- ones that the broker has (*old*), and of older ones that it may have (*unconfirmed*). *canceling* is true if a cancel
--- was requested in the last minute, so an exit may wait for it.
+-- Of the orders without a final status that no list has just shown (*seen*), the time of the oldest intent: among the
+-- young ones, among the older ones that the broker has (*old*), and among the older ones that it may have
+-- (*unconfirmed*). *canceling* is true if a cancel was requested in the last minute, so an exit may wait for it.
 WITH waiting AS (
     SELECT o.intended_at, o.order_id, o.cancel_asked_at
     FROM broker_order AS o

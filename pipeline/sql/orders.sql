@@ -1,7 +1,7 @@
 -- name: intend
--- Reserve the request in the budget and write the order as it will be sent: both or neither. An intent that certainly
--- never reached the broker may be replaced; any other stays. *wait* is the time until a budget that is used up has
--- requests again.
+-- Reserve the request in the budget, and write the order as it will be sent. If the budget is used up, nothing is
+-- written, and *wait* is the time until it has requests again. An intent that certainly never reached the broker may be
+-- replaced; any other stays.
 WITH paid AS MATERIALIZED (
     SELECT granted, wait, spent, closed
     FROM take_requests(%(holder)s, 1, %(ceiling)s, %(urgent)s)
@@ -15,7 +15,7 @@ WITH paid AS MATERIALIZED (
         %(execution_id)s, %(generation)s, %(executor_id)s, %(account_number)s, %(client_order_id)s, %(role)s, %(symbol)s,
         %(side)s, %(quantity)s, %(limit_price)s, %(reference_price)s, %(request)s, %(strategy)s, %(stop_price)s, %(risk)s,
         %(rest)s, %(dust)s, %(covers)s,
-        -- The keeper follows up an exit until it has ended.
+        -- The keeper follows up an exit when its order has ended.
         %(role)s::order_role = 'exit', now(), now(), now()
     FROM paid
     WHERE granted > 0
@@ -170,8 +170,8 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
     AND role = 'exit'
 
 -- name: last_refusal
--- The reason why the broker refused the newest exit of the symbol, if it would take another order or another form, and
--- the orders that it named.
+-- Why the broker refused the newest exit of the symbol (a `RefusalKind`), and the orders that its answer named. No row
+-- is returned if the refusal has no kind, so that another order or another form of it would be refused as well.
 SELECT refused, orders
 FROM (
     SELECT e.reason_facts ->> 'refused' AS refused, e.reason_facts ->> 'orders' AS orders, e.state

@@ -47,9 +47,9 @@ FULL JOIN (
 ) AS coming USING (symbol)
 
 -- name: repeat
--- The account's newest order of the same strategy, or with the same content, that was filled or may still be. An exit
--- counts: a SELL that closed a position must not open a short when it is sent again. A REVERSE repeats only another
--- REVERSE. Our own exits and probes do not count, since they belong to no strategy.
+-- The account's newest order in this symbol and side, of the same strategy or with the same content, that was filled or
+-- may still be filled. An exit counts: a SELL that closed a position must not open a short when it is sent again. A
+-- REVERSE repeats only another REVERSE. Our own exits and probes do not count, since they belong to no strategy.
 SELECT o.execution_id, clock_timestamp() - o.intended_at AS age
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
@@ -69,7 +69,7 @@ LIMIT 1
 
 -- name: flat_since
 -- The newest FLAT that was recorded after the exit *first* and closes the position that the entry on the other side
--- would open. A FLAT that is not for this executor does not count.
+-- would open. A skipped FLAT, such as one for other executors, counts only if there was no position to close.
 SELECT later.execution_id
 FROM execution AS exit
 JOIN execution AS later USING (executor_id, symbol)

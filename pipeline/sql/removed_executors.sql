@@ -31,7 +31,7 @@ ORDER BY w.executor_id, w.state
 
 -- name: positions
 -- Positions in accounts that only removed executors traded. An account that an executor of the file trades now, by its
--- pinned number or by the number that was read last, is left out.
+-- pinned number or by the number that was read last, is left out. So is an executor that was forgotten afterwards.
 SELECT s.executor_id, s.account_number, h.symbol, sum(h.quantity) AS quantity
 FROM account_snapshot AS s
 JOIN holding AS h USING (account_number)

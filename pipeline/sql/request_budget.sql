@@ -30,8 +30,8 @@ RETURNING holder
 SELECT move_requests(%(old)s, %(new)s)
 
 -- name: asset
--- A reading that is recent enough. One of a symbol that the broker did not know has a limit of its own, since the
--- symbol may be listed on any day.
+-- The reading of an asset if it is younger than *kept*; for a symbol that the broker did not know, younger than
+-- *unknown_kept*, since the symbol may be listed on any day.
 SELECT body, read_at + CASE WHEN body IS NULL THEN %(unknown_kept)s::interval ELSE %(kept)s::interval END
     - clock_timestamp() AS kept_for
 FROM asset

@@ -3,9 +3,9 @@
 SELECT pg_advisory_xact_lock(hashtextextended(%(symbol)s, 7204211))
 
 -- name: insert
--- Nothing happens when the signal is recorded already, by its id or by (source, source_id). A signal that does not say
--- when it was generated gets the time of its receipt, by this clock. The clock's time is returned, so that the caller
--- can refuse a signal from the future.
+-- Nothing happens when the signal is recorded already, by its id or by (source, source_id). If *waited* is
+-- given, a signal that does not say when it was generated gets the time of its receipt, by this clock. The clock's time
+-- is returned, so that the caller can refuse a signal from the future.
 INSERT INTO signal (
     signal_id, source, source_id, content_hash, symbol, asset_class, action, intent, confidence, entry_price, price,
     target_price, stop_price, quantity, notional, equity_percent, close_percent, strategy, regime,

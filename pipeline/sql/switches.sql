@@ -193,8 +193,8 @@ SELECT last.n + 1 AS number,
 FROM last
 
 -- name: supersede_symbol
--- End the unsent executions of a symbol whose whole position is closed. They are not wanted any more, and an exit among
--- them would delay the exit that closes everything.
+-- End the unsent executions that are earlier than an exit which closes the symbol's whole position. They are not wanted
+-- any more, and an exit among them would delay that exit.
 UPDATE execution AS e
 SET state = 'skipped',
     reason_code = 'superseded',

@@ -47,8 +47,8 @@ def migrate(database_url: str) -> list[str]:
 
     Raises:
         RecordUnavailable: PostgreSQL cannot be reached.
-        NotPossible: the database has a newer or a different schema than this release knows, or this user must not
-            change it.
+        NotPossible: the database has a newer or a different schema than this release knows, or PostgreSQL refuses the
+            change, for example because this user lacks the right.
     """
     try:
         # No prepared statements: behind a pooler they would leak to other clients.

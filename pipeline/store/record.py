@@ -36,8 +36,8 @@ _BEGIN: Final = (
     "SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL synchronous_commit = on; "
     "SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL intervalstyle = 'postgres'"
 )
-# Failures that pass by themselves: a lost connection, a server that stops or starts, a primary that became a standby,
-# a transaction of a process that was frozen, a right that a person has to grant. Every other failure is a bug.
+# Failures that can pass while this process waits: a lost connection, a server that stops or starts, a primary that
+# became a standby, a transaction of a process that was frozen, a right that a person grants. Others are bugs.
 _PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -128,10 +128,10 @@ class Record:
                 value that the record was made with.
 
         Raises:
-            RecordUnavailable: PostgreSQL stayed away for longer than *retry_for_s*.
+            RecordUnavailable: PostgreSQL stayed away for longer than *retry_for_s*, or `stopping` was set.
             MissingRights: the role lacked a right on a table for longer than that.
             NotMigrated: the database has no tables, and was not migrated in that time.
-            NotPossible: this PostgreSQL is too old.
+            NotPossible: this PostgreSQL is too old, or the server is not PostgreSQL.
         """
         retry_for_s = self._retry_for_s if retry_for_s is USUAL else retry_for_s
         deadline = None if retry_for_s is None else time.monotonic() + retry_for_s
@@ -179,7 +179,7 @@ class Record:
         return self.run(lambda connection: execute(connection, statement, values), retry_for_s=retry_for_s)
 
     def close(self) -> None:
-        """Close the connections."""
+        """End the repeats of every `run`, and close the connections."""
         self.stopping.set()
         self._pool.close(timeout=1.0)
 

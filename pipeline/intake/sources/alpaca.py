@@ -1,4 +1,4 @@
-"""Read the latest minute bars from Alpaca's market data, and return the consensus on each new bar."""
+"""Read the latest minute bars from Alpaca's market data, and return the consensus on each symbol's newest bar."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _BAR = timedelta(minutes=1)
 _LONGEST_AGE = 3 * _BAR
 #: How far back to read: far enough to fill a window for a symbol that is not traded in every minute.
 _LOOK_BACK = timedelta(hours=2)
-#: Alpaca allows 200 requests a minute for one account; each poll is one request.
+#: Each poll is one request, so polls use at most 30 of the 200 requests a minute that Alpaca allows one account.
 _SHORTEST_PAUSE_S = 2.0
 #: The time limits for connecting, and for the wait between two parts of an answer.
 _TIMEOUT_S = (3.0, 8.0)
@@ -58,7 +58,7 @@ class AlpacaSource:
         return False
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:  # noqa: ARG002 - one request, with a time limit
-        """Return the consensus on every bar that is new since the last poll.
+        """Return the consensus on the newest bar of each symbol, if the bar is new since the last poll and not too old.
 
         Raises:
             SourceUnavailable: Alpaca is away, refuses the keys, or its answer cannot be read.
@@ -73,7 +73,8 @@ class AlpacaSource:
             opinion = consensus(window)
             if opinion is not None:
                 source_id, ended_at = f"{symbol}-{begun_at.isoformat()}", begun_at + _BAR
-                # The bar's end is a time of Alpaca's clock. Before it, the age of the signal counts from its receipt.
+                # The bar's end is a time of Alpaca's clock. If it is still to come by this machine's clock, the age of
+                # the signal counts from its receipt.
                 at = None if ended_at > now else ended_at
                 signals.append(
                     as_signal(opinion, source=self.name, source_id=source_id, symbol=symbol, generated_at=at)
@@ -111,7 +112,7 @@ class AlpacaSource:
 
 
 def open_source(context: SourceContext) -> AlpacaSource:
-    """Open Alpaca's market data with the keys of *context*.
+    """Return the source for Alpaca's market data, with the keys of *context*. The first poll connects to Alpaca.
 
     Raises:
         ConfigInvalid: The keys are missing.

@@ -97,7 +97,7 @@ def _row(line: dict[str, str]) -> _Row:
 
 
 def _splits(rows: list[_Row]) -> Iterable[int]:
-    """Return for each row the number of shares that splits have made of one share of that day by the last row."""
+    """Return for each row how many shares one share of that day has become, through splits, by the last row."""
     shares = [1] * len(rows)
     for index in range(len(rows) - 1, 0, -1):
         jump = rows[index].factor / rows[index - 1].factor

@@ -72,7 +72,7 @@ class Opinion:
 
 
 def consensus(bars: Sequence[Bar]) -> Opinion | None:
-    """Return the opinion on the last `WINDOW` of *bars*, oldest first; None when there is none.
+    """Return the opinion on the last `WINDOW` of *bars*, oldest first; None if there is no opinion.
 
     The entry price is the last close. The stop is at most `WIDEST_STOP` away from it, on the losing side.
     """
@@ -125,7 +125,7 @@ def as_signal(
 
 
 def average_true_range(window: Sequence[Bar]) -> Decimal:
-    """Return the mean range of the bars; each range includes the gap from the close before it."""
+    """Return the mean range of all bars but the first; each range includes the gap from the close before it."""
     ranges = [max(bar.high, before.close) - min(bar.low, before.close) for before, bar in pairwise(window)]
     return sum(ranges, Decimal(0)) / len(ranges)
 

@@ -63,7 +63,7 @@ class Feed:
 
     @property
     def finished(self) -> bool:
-        """Return whether the source has ended."""
+        """Return whether the source has no more signals to give."""
         return self._source.finished
 
     @property

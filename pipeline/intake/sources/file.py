@@ -1,7 +1,8 @@
 """Read signals from a file or from standard input, once, from the beginning to the end.
 
-A signal without a `source_id` gets one made of the file's name, its position in the file and its content, so that
-reading the same file again trades nothing twice. Two equal signals on two lines are two signals.
+A signal without a `source_id` gets one made of the file's name, the signal's position in the file and its content, so
+that reading the same file again trades nothing twice. Standard input gets new ids at each reading. Two equal signals
+on two lines are two signals.
 """
 
 import json
@@ -90,7 +91,7 @@ class FileSource:
             raise SourceUnavailable(f"{self._path} cannot be read: {fault.strerror}")
 
     def _begin(self) -> None:
-        # Standard input cannot be read again, so every run has new ids, and its signals never count as repeats.
+        # Standard input cannot be read again, so each reading has new ids, and its signals never count as sent again.
         self._prefix = f"stdin-{uuid4().hex[:12]}" if self._path == STANDARD_INPUT else _printable(self._path)
         self._count = 0
         self._reader = threading.Thread(target=self._read_ahead, name="file-reader", daemon=True)
@@ -148,10 +149,10 @@ _VARIABLE = "TRADEWIRE_SOURCE_FILE"
 
 
 def open_source(context: SourceContext) -> FileSource:
-    """Open the file that *context* names.
+    """Return the source for the file that *context* names. The file is opened at the first poll.
 
     Raises:
-        ConfigInvalid: No file is named, or it does not exist.
+        ConfigInvalid: No file is named, it does not exist, or it is a folder.
     """
     path = context.path
     if not path:
@@ -161,7 +162,7 @@ def open_source(context: SourceContext) -> FileSource:
     return FileSource(path)
 
 
-# Standard input is opened with a new buffer: a blocked reader would keep the interpreter's own locked at exit.
+# Standard input gets a new buffer: a reader that blocks on the buffer of `sys.stdin` would hold its lock at exit.
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:

@@ -36,7 +36,7 @@ Item = Mapping[str, Any] | Unreadable
 
 
 class Source(Protocol):
-    """A source of signals. One thread uses it."""
+    """A source of signals. One thread calls `poll` and `close`; other threads may read `finished`."""
 
     #: The source's name in the record, for signals that do not name a source themselves.
     name: str
@@ -57,7 +57,7 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Close files and connections. Called once, after the last `poll`."""
+        """Close files and connections. `poll` is not called afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class SourceContext:
 
     Attributes:
         exchange_url: The paper exchange's address, for `replay`.
-        cadence_s: Seconds per cycle.
+        cadence_s: Seconds per cycle of the replay; for `alpaca`, the pause between two polls (at least 2 s).
         alpaca: Keys for `alpaca`.
         path: The file for `file`; `-` is standard input.
     """
@@ -91,7 +91,7 @@ class Produces:
     """The symbols, strategies and actions that the signals of a source can have; None for those that are not known.
 
     To declare them, a source's module defines `produces(context: SourceContext) -> Produces` beside `open_source`.
-    `config check` warns of an executor that can never trade any of these signals.
+    `config check`, `up` and the producer warn of an executor that takes none of these signals as an entry.
     """
 
     symbols: tuple[str, ...] | None = None
@@ -108,7 +108,7 @@ def known_sources() -> dict[str, EntryPoint]:
 
 
 def produced_by(name: str, context: SourceContext) -> Produces:
-    """Return the declared signals of the source *name* without opening it; all None when it declares none."""
+    """Return what the source *name* declares, without opening it; None in all fields if it declares nothing."""
     entry = known_sources().get(name)
     if entry is None:
         return Produces()

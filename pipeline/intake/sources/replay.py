@@ -1,4 +1,4 @@
-"""Read the bars that the paper exchange plays, and return each change of the consensus on them.
+"""Read the bars that the paper exchange plays, and return the opinions on them that `stances` chooses as signals.
 
 The exchange alone decides which bar is current. So a signal's entry price is the close at which the exchange trades.
 After a restart of this process or of the exchange, the replay goes on where the exchange is. A signal may be returned
@@ -31,7 +31,8 @@ _LONG_POLL_S = 1.0
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 #: Seconds to wait after an answer without a new cycle, if the exchange answered at once instead of waiting.
 _SHORTEST_POLL_S = 0.1
-#: The replay is stalled after this many cycles without a new bar, but not before this many seconds.
+#: The replay counts as stalled after the first number of cycles without a new bar, at the earliest after the second
+#: number of seconds.
 _STALLED_CYCLES, _STALLED_S = 6, 15.0
 
 _Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
@@ -163,7 +164,7 @@ class ReplaySource:
 
 
 def open_source(context: SourceContext) -> ReplaySource:
-    """Open the replay at the exchange that *context* names.
+    """Return the replay of the exchange that *context* names. The first poll connects to the exchange.
 
     Raises:
         ConfigInvalid: No exchange is configured.

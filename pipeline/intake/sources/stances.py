@@ -1,4 +1,8 @@
-"""Leave out opinions that no account could act on: the same side again, or a purchase soon after the last one."""
+"""Choose the opinions that become signals.
+
+An opinion on a symbol becomes a signal when its side changes; a purchase also when its confidence rises to `STRONG`. A
+weak purchase, or one soon after the purchase before, does not.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal

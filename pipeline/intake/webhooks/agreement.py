@@ -21,7 +21,10 @@ CLOSES = dict.fromkeys(
 
 
 def agrees(action: AlertAction, word: str) -> bool:
-    """Return whether *word* means *action*, or the order that carries out this close."""
+    """Return whether *word* means *action*.
+
+    If *action* closes one side, a plain close means it too, and so do the words of `CLOSES` for that side.
+    """
     other = values.ACTIONS.get(word)
     closed = other is AlertAction.CLOSE and action in CLOSES.values()
     return other is action or closed or CLOSES.get(word) is action
@@ -44,7 +47,7 @@ def bare(symbol: str) -> str:
 
 
 def refuse_objects(body: Mapping[str, Any], names: Collection[str]) -> None:
-    """Raise InvalidSignal when the value of one of *names* is an object, a list or true: `"close": {"percent": 50}`."""
+    """Raise InvalidSignal when the value of one of *names* is an object, a list or true, as in `"close": {…}`."""
     for name in names:
         value = body.get(name)
         if value is True or isinstance(value, dict | list):

@@ -43,7 +43,7 @@ def read_body(raw: bytes) -> WebhookBody:
     """Read a body. The content type is ignored, since many senders set a wrong one.
 
     Raises:
-        InvalidSignal: the body is neither text nor one JSON object.
+        InvalidSignal: the body is empty, is not UTF-8, or is JSON other than one object.
     """
     try:
         text = raw.decode("utf-8-sig").strip()

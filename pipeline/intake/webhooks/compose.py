@@ -112,7 +112,10 @@ def _order_of(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
 
 
 def _exit(alert: Alert, webhook: WebhookSettings) -> ComposedOrder:
-    """Return the order that closes the reported position (before the order, else after it), else that of `exits`."""
+    """Return the order that closes the position.
+
+    Its side is the one reported before the order, else the one reported after it, else that of the webhook's `exits`.
+    """
     reported = next((side for side in (alert.previous, alert.position) if side in _CLOSES), None)
     side = reported or SentPosition(webhook.exits)
     note = f"the alert does not name the side to close; it closes a {side} position (webhooks.{webhook.name}.exits)"
@@ -144,7 +147,7 @@ def _entry_or_exit(alert: Alert, action: Action) -> ComposedOrder:
 
 
 def _refuse_part(size: Size | None) -> None:
-    """Refuse a part, since all is closed. A number of shares is ignored: it is the size of the sender's position."""
+    """Refuse any other size than the whole, which is closed. A number of shares (the sender's position) is ignored."""
     if size is None or size.unit is SizeUnit.UNITS or (size.unit in _OF_A_POSITION and size.value == _ALL):
         return
     message = f"{size.key}: the position after the order is flat, so all of it is closed: send one of them"
@@ -152,7 +155,7 @@ def _refuse_part(size: Size | None) -> None:
 
 
 def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
-    """Refuse instructions that only an exit can follow: it waits for its market, and is sent again until it is done."""
+    """Refuse what only exits do (wait for the market, be repeated until done), and a time in force that is not used."""
     if terms.for_exits is not None:
         message = f"{terms.for_exits}: an entry cannot follow it: remove it (see expires_at and hours.closed)"
         raise InvalidSignal(RefusalCode.NOT_SUPPORTED, message)
@@ -165,7 +168,7 @@ def _refuse_for_entries(terms: OrderTerms, traded: AssetClass) -> None:
 
 
 def _size(order: ComposedOrder, webhook: WebhookSettings) -> dict[str, Decimal]:
-    """Return the size under its key in the signal."""
+    """Return the size under its key in the signal; empty if all is closed or the executor chooses the size."""
     size, closes = order.size, order.intent is Intent.CLOSE
     if size is None or (closes and size.unit in _OF_A_POSITION and size.value == _ALL):
         return {}

@@ -23,7 +23,7 @@ class RefusalCode(StrEnum):
     TOO_LARGE = "too_large"
     #: More deliveries came to this webhook in a minute than a token may send.
     TOO_MANY = "too_many_requests"
-    #: Not UTF-8, broken JSON, or more than one object.
+    #: Empty, not UTF-8, broken JSON, not exactly one object, or text for a dialect that is JSON only.
     UNREADABLE = "unreadable"
     #: The text is not an order, or the JSON lacks the symbol or the action.
     NOT_UNDERSTOOD = "not_understood"
@@ -33,7 +33,7 @@ class RefusalCode(StrEnum):
     PLACEHOLDER = "placeholder_unfilled"
     #: An entry has no price.
     NO_PRICE = "no_price"
-    #: A number or a time cannot be read.
+    #: A value, such as a number or a time, cannot be read.
     BAD_VALUE = "bad_value"
     #: A comma in a number may stand for thousands or for decimals.
     AMBIGUOUS_NUMBER = "ambiguous_number"

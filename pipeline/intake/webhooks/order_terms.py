@@ -104,7 +104,7 @@ def _read_keys(body: AlertFields, read: Collection[str], *, in_text: bool) -> tu
 
 
 def refuse_unread(key: str, value: Any, *, sizes: bool = True) -> None:
-    """Raise InvalidSignal when *key*, or a key inside *value*, may change the order. Sizes count only with *sizes*."""
+    """Raise InvalidSignal when *key*, or a key inside *value*, may change the order; a size only if *sizes*."""
     term, inner = term_with(key, value), list(objects_in(value))
     if term is None and (_is_off(value) or "_".join(words_of(key)) in POSITION_SIZES):
         return

@@ -63,7 +63,8 @@ class WebhookReceiver:
         """Receive deliveries for *webhooks*.
 
         *is_main* returns whether a token is the main token, which is the secret of webhooks without a secret of their
-        own. *busy* counts one delivery to the webhook of a name, and returns whether it gets too many in a minute.
+        own. *busy* counts one delivery to the webhook of a name, and returns whether that webhook gets too many in a
+        minute.
         """
         self._record = record
         self._intake = intake
@@ -76,8 +77,9 @@ class WebhookReceiver:
         """Record the signal that is delivered.
 
         Raises:
-            InvalidSignal: the delivery was refused, and recorded as such. The error's code is a `RefusalCode`, or that
-                of an invalid signal.
+            InvalidSignal: the delivery was refused. That is recorded, or only counted if the secret or the address is
+                wrong, there is no such webhook, or the body is too long or one of too many.
+                The code is a `RefusalCode`, or the one by which the intake refuses a signal, like `invalid_signal`.
             RecordUnavailable: the signal is perhaps not recorded; the sender must send it again.
         """
         webhook = self._webhook_of(delivery)

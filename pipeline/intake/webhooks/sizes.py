@@ -37,7 +37,7 @@ def size_of(found: Mapping[Term, Sequence[tuple[str, Any]]]) -> Size | None:
     """Return the size in the terms of a body.
 
     Raises:
-        InvalidSignal: there are two sizes, or one cannot be read.
+        InvalidSignal: there are two sizes, a size cannot be read, or there is a unit without a size.
     """
     named = _unit(found.get(Term.UNIT, ()))
     sizes = [_read(key, value, unit, named) for term, unit in _OF_KEY.items() for key, value in found.get(term, ())]

@@ -30,10 +30,12 @@ _FIELDS = tuple(name for name in Template.model_fields if name != "words")
 
 
 def read(sent: Mapping[str, Any], template: Template, *, sizes: bool) -> Alert:
-    """Return the alert that *template* finds in a body. With *sizes*, a size that it does not map is refused.
+    """Return the alert that *template* finds in a body.
+
+    If *sizes* is true, a size in the body that the template does not map is refused.
 
     Raises:
-        InvalidSignal: a value is missing or cannot be read.
+        InvalidSignal: a value is missing or cannot be read, or an unmapped key may change the order.
     """
     body = {field: _value_of(sent, field, getattr(template, field)) for field in _FIELDS}
     body["action"] = template.words.get(str(body["action"]), body["action"])

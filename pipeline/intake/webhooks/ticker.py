@@ -17,7 +17,7 @@ _CRYPTO = frozenset(
         "INDEX", "KRAKEN", "KUCOIN", "OKX",
     }
 )  # fmt: skip
-# Currency pairs are written like pairs of crypto.
+# Currency pairs are written like pairs of crypto. They are recognised by these codes, and refused.
 _MONEY = frozenset(
     {
         "AUD", "BRL", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR", "JPY", "KRW",
@@ -33,9 +33,9 @@ _FUTURE = re.compile(r"^[A-Z0-9]{1,4}(\d!|[FGHJKMNQUVXZ]\d{2,4})$")
 def our_symbol(sent: str, webhook: WebhookSettings) -> str:
     """Return our symbol for a sender's symbol.
 
-    The webhook's own list is searched first, for the symbol with its exchange and then without it. The exchange is
-    removed when it is a US or a crypto exchange, or in the webhook's list. `BTCUSDT` and `BTCUSDC`, without a slash,
-    become BTC/USD unless the webhook keeps stablecoins.
+    The webhook's `symbols` are searched first, for the symbol with its exchange and then without it. The exchange is
+    removed when it is a US or a crypto exchange, or one of the webhook's `exchanges`; any other is refused. `BTCUSDT`
+    and `BTCUSDC`, without a slash, become BTC/USD unless the webhook keeps stablecoins.
 
     Raises:
         InvalidSignal: the symbol is not a share or a pair that can be traded here.

@@ -21,7 +21,7 @@ SIZE = ("market_position_size", "position_size")
 _PRICE = ("entry_price", "price", "order_price", "signal_price", "close")
 STOP = ("stop_price", "stop_loss", "stop_loss_price", "sl")
 TARGET = ("target_price", "take_profit", "take_profit_price", "tp")
-#: Keys whose value identifies one alert. `id` and `order_id` do not: in a strategy's alerts they are always "Long".
+#: Keys whose value identifies one alert. `id` and `order_id` do not: a strategy's alerts repeat theirs, such as "Long".
 SOURCE_ID = ("source_id", "signal_id", "alert_id")
 #: The names that are read here and in the other dialects.
 COMMON = frozenset(

@@ -26,7 +26,7 @@ class UnauthenticatedDelivery:
 
 
 class UnauthenticatedCounter:
-    """Writes the first delivery of a kind at once, and then the number of new ones once a second. Thread-safe.
+    """Writes the first delivery of a kind at once, then the number of new ones at most once a second. Thread-safe.
 
     A kind is a webhook and a code, so that the number of kinds does not grow with the number of requests.
     """

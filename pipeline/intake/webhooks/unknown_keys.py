@@ -55,7 +55,7 @@ _EVERY = _WORDS | _BESIDE
 
 
 def may_change_the_order(key: str, value: Any) -> bool:
-    """Return whether the name of an unknown key contains a word of the list, and *value* may be an instruction."""
+    """Return whether the name of an unknown key contains a word of `_WORDS`, and *value* may be an instruction."""
     words = words_of(_OTHER_LIMITS.sub("", "_".join(words_of(key))))
     if _names_something_else(words, value):
         return False

@@ -44,7 +44,7 @@ class AlertStore:
         kinds = frozenset[AlertKind]().union(*(result.kinds for result in results))
         known = set(fetch_all(connection, str, sql("alerts", "open_keys"), {"kinds": _values(kinds)}))
         found = {alert.key: alert for result in results for alert in result.raised}
-        # The problem of an open alert does not have to last for that time again.
+        # The problem of an alert that is open already does not have to last for `holds_s` again.
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
         # A problem that goes away and comes back has to last for the full time again.
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}

@@ -39,7 +39,10 @@ class _Refusal:
 
 
 def conditions(rate: ExecutionRateAlert) -> list[Condition]:
-    """Return every condition that the keeper checks, except the limits. New alerts are reported in this order."""
+    """Return every condition that the keeper checks, except limits and stuck queues.
+
+    New alerts are reported in this order.
+    """
     return [
         _workers,
         execution_conditions.dead_letters,

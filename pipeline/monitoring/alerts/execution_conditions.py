@@ -133,7 +133,7 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
 
 
 def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the exits that were recorded over 15 minutes ago, are undecided, and do not wait for the market to open."""
+    """Find the undecided exits that have waited for over 15 minutes, not counting the time before the market opened."""
     alerts = []
     for name in executors:
         values = {"executor_id": name, "limit": _MOST}

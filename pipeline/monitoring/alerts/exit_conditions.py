@@ -55,7 +55,10 @@ def blocked_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSetti
 
 
 def foreign_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the orders of others that were canceled for an exit: in the last hour, or earlier and not restored yet."""
+    """Find the orders of others that were canceled for an exit.
+
+    An order is listed for an hour, and for longer if the broker refuses to take it again.
+    """
     orders = fetch_all(connection, _CanceledOrder, sql("alerts", "canceled_orders"), {"limit": _MOST})
     return found(AlertKind.FOREIGN_ORDER, map(_canceled, orders), complete=len(orders) < _MOST)
 

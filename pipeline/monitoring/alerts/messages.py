@@ -1,4 +1,4 @@
-"""Compose one message of all changes since the last: many alerts of one kind become a count and some examples."""
+"""Compose one message of all changes since the last one: many alerts of one kind become a count and some examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
 _WATCHER = "keeper"
-#: When no check was made for this long, an alert reports it.
+#: If no check was made for this long, and executions were recorded meanwhile, an alert reports it.
 GAP = timedelta(seconds=30)
 
 

@@ -53,7 +53,10 @@ class RecordWatch:
         self._told = any(self._send(address, message) for address in self._alerts.channels.values())
 
     def condition(self) -> ConditionResult:
-        """Return the alert about the outage that has just ended. Call `note_back` once the alert is recorded."""
+        """Return the alert about the outage that has just ended; none if it was short.
+
+        Call `note_back` once the alert is recorded.
+        """
         if self._began is None or self._clock() - self._began_at < self._holds_s:
             return found(AlertKind.RECORD_AWAY, [])
         lasted_s = round(self._clock() - self._began_at)

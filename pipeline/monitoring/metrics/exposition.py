@@ -32,7 +32,7 @@ class Exposition:
         self._tallies = Tallies(record)
 
     def text(self) -> bytes:
-        """Return all metrics in the text format; while PostgreSQL is away, only the state of the servers."""
+        """Return all metrics in the text format; while PostgreSQL is away, only those of the servers and queues."""
         readings = self._queues()
         tally: MetricTally | None = None
         try:

@@ -45,7 +45,7 @@ class MetricTally:
 class _Batch:
     #: The last change that may be counted now; None when there is none.
     through: int | None
-    #: How many changes follow, at most `_BATCH`.
+    #: How many changes follow the counted ones, at most `_BATCH`, with those that are too young to be counted.
     count: int
     #: The last change of the record; None when it has none.
     newest: int | None
@@ -111,7 +111,7 @@ class Tallies:
         values = {"after": tally.through, "limit": _BATCH, "before": settled}
         batch = fetch_one(connection, _Batch, sql("metrics", "batch"), values)
         if (batch.newest or 0) < tally.through:
-            # This is another database, or an older copy of it. Its counts begin at zero.
+            # The database was replaced, or restored from an older copy. Its counts begin at zero.
             self._tally = MetricTally()
             return True
         if batch.through is None or batch.through <= tally.through:
