@@ -8,7 +8,7 @@ from pipeline.model.errors import ConfigInvalid
 
 
 def left_over_variables() -> str | None:
-    """Return a message that names such variables and the remedy; None if there are none."""
+    """Return a message that names the left-over variables and the remedy; None if there are none."""
     try:
         home = load_settings().home.absolute()
         services, running = read_services(home), running_services(home)

@@ -19,7 +19,8 @@ FILE_NAME = "services.json"
 #: The settings that a running `up` supplies if the environment does not set them.
 FILLED_IN = ("database_url", "redis_url", "exchange_url", "exchange_token", "api_token")
 
-#: The files that `up` uses. Every command for this home uses them too, from any folder.
+#: The files that `up` uses. Every command for this home uses them too, from any folder, unless the environment or the
+#: caller names another file.
 FILES_IN_FORCE = ("executors", "webhooks", "alerts")
 
 #: The entry of `Services.pids` that is `up` itself.

@@ -1,4 +1,4 @@
-"""Check that each executor has a broker account of its own, and that mode live has its sentence."""
+"""Check that each executor has a broker account of its own, and that TRADEWIRE_LIVE has the sentence for mode live."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -152,8 +152,8 @@ class Intake:
         reached("intake.before_commit")
         return recorded
 
-    # A signal gets an execution at every executor, so that each one that does not trade it has a reason. Our own orders
-    # get one only at the executors that they name.
+    # A signal gets an execution at every executor, so that an executor that does not trade it records a reason. Our own
+    # orders get one only at the executors that they name.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
         if not is_own(signal.source):
             return self._executors.values()

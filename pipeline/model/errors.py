@@ -15,8 +15,9 @@ TradewireError
 │   └── BrokerUnavailable    the broker is away or slow
 │       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
 │           └── BudgetUsedUp tradewire itself holds the request back: the account waits
-├── BrokerRefusesAccount     a person corrects the keys or the account
-├── BrokerUnreadable         the broker's answer makes no sense
+├── BrokerFault              the broker did not answer as asked; BrokerUnavailable is one, too
+│   ├── BrokerRefusesAccount a person corrects the keys or the account
+│   └── BrokerUnreadable     the broker's answer makes no sense
 └── NotPossible              the record does not allow the command
 """
 

@@ -13,8 +13,8 @@ ORDER BY o.ended_at
 LIMIT %(limit)s
 
 -- name: next_try
--- The next try of an exit, if it was recorded. *ended* is true if that try is over: it is followed up itself, or it is
--- a dead letter.
+-- The next try of an exit, if it was recorded. *ended* is true if that try is over, and *found_nothing* if it was
+-- skipped because no position was left.
 SELECT state = 'skipped' AND reason_code = 'no_position' AS found_nothing,
     state NOT IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') AS ended
 FROM execution AS e

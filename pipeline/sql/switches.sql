@@ -1,6 +1,6 @@
 -- name: turn_on
--- A switch that is already on keeps the figures, the name and the time with which it was turned on; a person may change
--- the why. A new request to flatten changes the switch: a person's request every time, a limit's once per halt.
+-- A switch that is already on keeps its figures, its time and the name of who turned it on; a person may change the
+-- reason (*why*). A new request to flatten changes the switch: a person's request every time, a limit's once per halt.
 WITH held AS (
     INSERT INTO switch AS s (switch_id, holder, kind, cause, facts, flatten, set_by, why)
     VALUES (%(switch_id)s, %(holder)s, %(kind)s, %(cause)s, %(facts)s, %(flatten)s, %(by)s, %(why)s)

@@ -175,7 +175,7 @@ class Record:
         return self.run(lambda connection: fetch_all(connection, row, statement, values))
 
     def do(self, statement: LiteralString, values: Values | None = None, *, retry_for_s: RetryFor = USUAL) -> int:
-        """Run *statement* in a transaction of its own and return the number of its rows; raises as `run` does."""
+        """Run *statement* in a transaction of its own; return how many rows it changed or returned. Raises as `run`."""
         return self.run(lambda connection: execute(connection, statement, values), retry_for_s=retry_for_s)
 
     def close(self) -> None:

@@ -184,7 +184,10 @@ def _size(order: ComposedOrder, webhook: WebhookSettings) -> dict[str, Decimal]:
 
 
 def _executors(alert: Alert, webhook: WebhookSettings) -> list[str] | None:
-    """Return the executors that the signal is for: those of the webhook, or those of them that the alert names."""
+    """Return the executors that the signal is for: those that the alert names, else the webhook's; None for all.
+
+    If the webhook has a list of executors, the alert may name only those.
+    """
     if alert.executors is None or webhook.executors is None:
         named = webhook.executors if alert.executors is None else alert.executors
         return None if named is None else list(named)

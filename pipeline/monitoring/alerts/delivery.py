@@ -1,4 +1,7 @@
-"""Deliver messages about alerts: each at least once, and by the next channel when one does not accept it."""
+"""Deliver messages about alerts.
+
+A message is tried for about a day, and by the next channel too when one does not accept it. It may arrive twice.
+"""
 
 import time
 from collections.abc import Sequence
