@@ -78,7 +78,7 @@ class Intake:
         Raises:
             InvalidSignal: *raw* is not a signal, or has a forbidden source, time or executor; a refusal was recorded.
             SourceIdConflict: its source_id was used for another signal; *raw* was recorded as a refusal.
-            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+            RecordUnavailable: PostgreSQL is away; perhaps nothing was recorded.
         """
         signal_id = uuid4()
         try:
@@ -101,7 +101,7 @@ class Intake:
 
         Raises:
             SourceIdConflict: the source_id was used with other content. Any other InvalidSignal is the caller's fault.
-            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+            RecordUnavailable: PostgreSQL is away; perhaps nothing was recorded.
         """
         signal_id = uuid4()
         signal = read_signal({**raw, "source": f"{OWN}{cause}"})
@@ -113,7 +113,7 @@ class Intake:
         """Record input that is not a signal, masked and shortened, with the reason.
 
         Raises:
-            RecordUnavailable: PostgreSQL is away; nothing was recorded.
+            RecordUnavailable: PostgreSQL is away; perhaps nothing was recorded.
         """
         given = raw if isinstance(raw, Mapping) else {}
         values: dict[str, Any] = {

@@ -92,7 +92,7 @@ class Producer:
 
     @property
     def finished(self) -> bool:
-        """Return whether every source has ended and all its signals are settled."""
+        """Return whether every source has ended and all its signals were recorded or given up."""
         return all(feed.ended for feed in self._feeds) and not len(self._buffer)
 
     def health(self) -> ProducerHealth:

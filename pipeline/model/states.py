@@ -33,7 +33,7 @@ class State(StrEnum):
     REJECTED = "rejected"
     #: A rule of tradewire refused it; the reason code names the rule.
     SKIPPED = "skipped"
-    #: A dead letter: attempts or time ran out, or the answer made no sense. A person has to decide.
+    #: A dead letter, for example because attempts or time ran out, or an answer made no sense. A person has to decide.
     DEAD = "dead"
     #: A person closed the dead letter, with a reason.
     DISCARDED = "discarded"

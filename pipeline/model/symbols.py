@@ -25,7 +25,9 @@ class AssetClass(StrEnum):
 
 
 def canonical(text: str) -> str:
-    """Return the canonical form of a symbol; `BTC-USD` and `btcusd` become `BTC/USD`, `BRK-B` and `BRK/B` `BRK.B`.
+    """Return the canonical form of a symbol.
+
+    `BTC-USD` and `btcusd` become `BTC/USD`; `BRK-B` and `BRK/B` become `BRK.B`.
 
     Raises:
         ValueError: *text* is not a symbol that tradewire understands.

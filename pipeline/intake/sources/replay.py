@@ -26,7 +26,7 @@ from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that one request waits for the next cycle. A stop is noticed only after this wait.
+#: Seconds that one request waits for the next cycle, at most. A stop is noticed only after this wait.
 _LONG_POLL_S = 1.0
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
 #: Seconds to wait after an answer without a new cycle, if the exchange answered at once instead of waiting.
@@ -74,7 +74,7 @@ class ReplaySource:
 
     def __init__(self, *, exchange_url: str, cadence_s: float) -> None:
         self.cadence_s = cadence_s
-        # No proxies: the exchange is on this machine.
+        # No proxies: the exchange is normally on this machine.
         self._http = httpx.Client(base_url=exchange_url, timeout=_TIMEOUT, trust_env=False)
         self._cursor: int | None = None
         self._stances = Stances()

@@ -1,6 +1,6 @@
 """Record deliveries: which signal each became, which was a re-send, and which was refused and why.
 
-Every function raises RecordUnavailable when PostgreSQL is away; then nothing was recorded.
+Every function raises RecordUnavailable when PostgreSQL is away; then perhaps nothing was recorded.
 """
 
 from dataclasses import dataclass
