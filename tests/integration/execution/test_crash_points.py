@@ -152,7 +152,7 @@ def test_a_worker_that_dies_before_it_asks_for_the_cancel_an_exit_needs(core: Co
     assert [order["side"] for order in core.orders()].count("sell") == 1
 
 
-def never_rung(core: Core) -> UUID:
+def never_enqueued(core: Core) -> UUID:
     return core.send()
 
 
@@ -171,8 +171,8 @@ def answer_lost(core: Core) -> UUID:
 
 
 KEEPER = {
-    "keeper.after_mark": never_rung,
-    "keeper.after_enqueue": never_rung,
+    "keeper.after_mark": never_enqueued,
+    "keeper.after_enqueue": never_enqueued,
     "keeper.after_lease_sweep": lease_over,
     "keeper.after_lookup": answer_lost,
     "keeper.after_resolve": answer_lost,

@@ -37,7 +37,7 @@ def run(core: Core, execution_id: UUID) -> Any:
     return row["state"], row["reason_code"]
 
 
-def a_minute_passes(core: Core) -> None:
+def make_probe_due(core: Core) -> None:
     core.rows("UPDATE entries_refusal SET probe_at = clock_timestamp()")
 
 
@@ -60,7 +60,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
     refuse(held, "MSFT")
     waiting = held.send("MSFT")
     run(held, waiting)
-    a_minute_passes(held)
+    make_probe_due(held)
     held.due_now(waiting)
     assert run(held, waiting) == ("held", "entries_refused")
     # That entry was the only probe of this minute.
@@ -68,7 +68,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
     assert len(held.rows("SELECT * FROM attempt WHERE execution_id = %s", [waiting])) == 2
 
     held.faults()
-    a_minute_passes(held)
+    make_probe_due(held)
 
     assert held.run(held.send("QA"))["order_id"] is not None
     assert held.rows("SELECT * FROM entries_refusal") == []
@@ -79,7 +79,7 @@ def test_one_entry_a_minute_shows_whether_entries_are_accepted_again(held: Core)
 def test_the_entry_that_is_sent_as_a_probe_holds_the_others_until_its_answer(held: Core) -> None:
     refuse(held, "MSFT")
     run(held, held.send("MSFT"))
-    a_minute_passes(held)
+    make_probe_due(held)
     held.faults({"on": "submit", "kind": "drop_before", "symbol": "QA"})
     assert held.run(held.send("QA"))["state"] == "unknown"
 
@@ -114,13 +114,13 @@ def test_a_refusal_of_reads_stops_the_account(held: Core) -> None:
 def test_the_entry_that_is_sent_again_as_a_probe_holds_the_others_until_its_answer(held: Core) -> None:
     refuse(held, "MSFT")
     run(held, held.send("MSFT"))
-    a_minute_passes(held)
+    make_probe_due(held)
     held.faults({"on": "submit", "kind": "drop_before", "symbol": "QA"})
     probe = held.send("QA")
     assert held.run(probe)["state"] == "unknown"
     held.rows("UPDATE broker_order SET last_sent_at = now() - interval '1 minute' WHERE symbol = 'QA'")
     until(lambda: held.due_now(probe) or held.unknowns.run_once() or held.state(probe) == "held")
-    a_minute_passes(held)
+    make_probe_due(held)
     held.due_now(probe)
 
     assert held.run(probe)["state"] == "unknown"
