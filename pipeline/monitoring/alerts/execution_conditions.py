@@ -134,16 +134,18 @@ def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettin
 
 def late_exits(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the undecided exits that have waited for over 15 minutes, not counting the time before the market opened."""
-    alerts = []
+    alerts, complete = [], True
     for name in executors:
         values = {"executor_id": name, "limit": _MOST}
-        for late in fetch_all(connection, _LateExit, sql("exit_follow_up", "late"), values):
+        rows = fetch_all(connection, _LateExit, sql("exit_follow_up", "late"), values)
+        complete = complete and len(rows) < _MOST
+        for late in rows:
             reason = f" ({late.reason_code})" if late.reason_code else ""
             minutes = late.age.total_seconds() / 60
             subject = f"an exit of {late.symbol} at {name} waits for {minutes:.0f} min{reason}"
             which = late.execution_id
             alerts.append(raised(AlertKind.EXIT_LATE, str(which), subject, executor=name, execution_id=which))
-    return found(AlertKind.EXIT_LATE, alerts)
+    return found(AlertKind.EXIT_LATE, alerts, complete=complete)
 
 
 def refused_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:

@@ -16,6 +16,7 @@ from pipeline.accounts.switches import turn_off, turn_on
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.switches import SwitchKind
+from pipeline.monitoring.alerts import execution_conditions
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.kinds import HOLDS_S, AlertKind
@@ -220,6 +221,18 @@ def test_an_exit_that_waits_for_a_quarter_of_an_hour_is_an_alert(
     watch.run_once()
 
     assert open_()["exit_late"] == "an exit of AAPL at argo waits for 17 min"
+
+
+def test_an_alert_of_an_exit_stays_while_more_exits_are_late_than_are_read(
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for symbol in ("AAPL", "MSFT"):
+        execution_states.recorded(action="SELL", symbol=symbol)
+    rows("UPDATE execution SET created_at = now() - interval '17 minutes'")
+    for most in (1000, 1):
+        monkeypatch.setattr(execution_conditions, "_MOST", most)
+        watch.run_once()
+        assert rows("SELECT count(*) AS n FROM alert WHERE kind = 'exit_late' AND over_at IS NULL") == [{"n": 4}]
 
 
 def test_the_time_before_the_market_opened_does_not_make_an_exit_late(
