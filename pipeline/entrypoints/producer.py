@@ -59,7 +59,8 @@ class SignalDelivery:
         """
         recorded = self._intake.record(raw, source=self._source, waited=waited)
         if recorded.duplicate and self._dispatcher is not None:
-            # The first recording or the keeper enqueued it. After a restart, a source sends many signals again.
+            # Its executions were enqueued when it was first recorded, or the keeper enqueues them. After a restart, a
+            # source sends many signals again.
             return
         if self._dispatcher is None and self._direct is not None:
             self._direct.execute(recorded.executions)

@@ -53,9 +53,9 @@ app.add_typer(signals.app, name="signal")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(token.app, name="token")
 app.add_typer(exchange.app, name="exchange")
-# The disk is full, a quota is used up, the file system can only be read.
+# The disk is full, a quota is used up, or the file system is read-only.
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-# In the order of the help.
+# In the order in which `tradewire --help` lists them.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(init.init, processes.up, homes.status, homes.down, homes.reset, backups.backup, backups.restore),
     *(processes.migrate, processes.produce, processes.work, processes.keep, processes.serve),
@@ -88,7 +88,7 @@ def _everywhere(
 
 
 def main() -> None:
-    """Run the command. An error prints a sentence: exit 2 if a setting, an argument or a right is wrong, else 1."""
+    """Run the command. Exit 2 for a wrong setting or argument or a missing database right, and 1 for other errors."""
     watch_lifeline()
     try:
         app()

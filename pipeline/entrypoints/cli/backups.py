@@ -32,7 +32,10 @@ def backup(file: File) -> None:
 
 
 def restore(file: File, *, by: ByMachine = None) -> None:
-    """Read the record from FILE, while no process runs. The embedded server keeps the replaced record."""
+    """Read the record from FILE, while no process runs. The embedded server keeps the replaced record.
+
+    A server of your own must have an empty database at DATABASE_URL.
+    """
     settings = settings_for_a_person("restore")
     name_accounts(settings)
     if not file.is_file():

@@ -10,7 +10,7 @@ import typer
 from config.logs import configure_logs
 from pipeline.entrypoints.cli.output import echo_json
 
-#: A chosen seed is below this: there are enough different drills, and the seed is short enough to type.
+#: A seed that the drill chooses itself is below this: enough for different drills, and short enough to type.
 _SEEDS = 1_000_000
 
 

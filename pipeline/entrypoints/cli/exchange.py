@@ -64,7 +64,7 @@ def fault(
     executor: Annotated[str | None, typer.Option(help="Only the account of this executor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a fault to the running paper exchange, by default one that hits orders. Active faults stay."""
+    """Add a fault to the running paper exchange, beside those that are active; `none` ends all of them."""
     if name not in (_NONE, *FaultKind):
         message = f"there is no fault {name!r}: {', '.join(FaultKind)}, or {_NONE}"
         raise ConfigInvalid([Problem(key="NAME", message=message)])

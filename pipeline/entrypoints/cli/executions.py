@@ -88,7 +88,7 @@ def why(
         print_life(body, as_json=False)
     if not lives:
         echo(answer.silence())
-    # Without a signal, `silence` has listed everything that was refused.
+    # Without a signal, `silence` has already shown the refused input.
     for row in answer.refused if lives else ():
         if row.mentions_symbol:
             echo("", str(row))
@@ -128,7 +128,7 @@ def _print_execution(execution: dict[str, Any]) -> None:
     for move in execution["moves"]:
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
-        # If there is a reason, its figures already contain the id.
+        # If there is a reason, its figures already contain the request id.
         asked = f"  request_id={move['request_id']}" if move["request_id"] and not reason else ""
         echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{asked}{why}")
     for attempt in execution["attempts_made"]:

@@ -77,7 +77,7 @@ def _homes() -> list[Path]:
     try:
         here = located_settings(anywhere=True).home.absolute()
     except ConfigInvalid:
-        return started_homes()  # Several homes run, and all of them are listed.
+        return started_homes()  # Several homes run, or a variable is wrong.
     return list(dict.fromkeys([here, *started_homes()])) if here.is_dir() else started_homes()
 
 

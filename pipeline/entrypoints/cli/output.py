@@ -14,5 +14,5 @@ def echo(*lines: str, err: bool = False) -> None:
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print *value* as JSON, over several lines or, without *indent*, on one."""
+    """Print *value* as JSON on several lines; on one line if *indent* is None."""
     typer.echo(json_text(value, indent=indent))

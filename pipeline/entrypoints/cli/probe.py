@@ -70,7 +70,7 @@ def _known(executors: Executors, executor_id: str, *, never_marketable: bool) ->
 @contextmanager
 def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings) -> Iterator[Prober]:
     with open_to_change(settings, [executor.id]) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
-        # A probe may trade real money, so it makes the checks of every process that sends orders.
+        # A probe may trade real money, so it checks the executors file and the account as a worker does at its start.
         check_start(record, executors, by=_BY)
         runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
         with closing(runtime):
@@ -86,7 +86,7 @@ def _print(probed: Probed) -> None:
     for step in STEPS:
         at = times[step]
         echo(f"  {step:<9} {'not reached' if at is None else f'{at:>9.1f} ms  {at - before:+9.1f} ms'}")
-        before = before if at is None else at  # Times are since the last step that was reached.
+        before = before if at is None else at  # The second time counts from the last step that was reached.
     order = f"  order {probed.steps.order_id}" if probed.steps.order_id else ""
     echo(f"{probed.steps.state.value}{order}{f'  {probed.reason}' if probed.reason else ''}")
     if probed.closed is not None:

@@ -13,7 +13,7 @@ from pipeline.model.reasons import Code
 
 
 class ReasonGroup(StrEnum):
-    """The part of the system that gives a reason: the headings of the page, in their order."""
+    """The groups of reasons: the headings of the page, in their order."""
 
     ROUTING = "Routing"
     RULES = "Rules"

@@ -14,7 +14,7 @@ from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import parsed
 from pipeline.startup.context import open_record, settings_for_a_person
 
-# Newer details are always kept: the rules look back for some days, and people ask about last week.
+# Details newer than this are always kept: the rules look back for some days, and people ask about last week.
 _LEAST = timedelta(days=7)
 
 

@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Send signals.")
 SOURCE = "manual"
 
 _READ_EVERY_S = 0.05
-# Seconds after a line failed because PostgreSQL is away, in which further lines are refused without an attempt.
+# When a line has failed because PostgreSQL is away, lines are refused without an attempt for this many seconds.
 _NO_RETRY_S = 1.0
 
 
@@ -57,8 +57,9 @@ def send(
 
 
 def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
-    # With --direct the command may send orders, so it runs the same checks as a process. Otherwise it only records the
-    # settings that it routes by. While PostgreSQL is away nothing is checked, because every signal is refused anyway.
+    # With --direct the command may send orders, so it checks the executors file as a process does at its start.
+    # Otherwise it only records the settings that it routes by. While PostgreSQL is away nothing is checked, because
+    # every signal is refused anyway.
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")

@@ -22,7 +22,7 @@ def checked_start(
     """Run the block after the checks. With *accounts*, also check that the API keys belong to the pinned accounts.
 
     Raises:
-        ConfigInvalid: a check refused; the error lists every problem that the record shows.
+        ConfigInvalid: a check refused; the error lists every problem that this check found.
     """
     with ExitStack() as stack:
         # The record does not retry, since `after_checks` does.

@@ -69,7 +69,7 @@ def _tested(raw: bytes, webhook: Webhook) -> dict[str, Any]:
         translation = translate(body, webhook.settings, now=datetime.now(UTC))
     except InvalidSignal as error:
         return {"webhook": webhook.name, "error": {"code": str(error.code), "message": str(error)}}
-    # A real source_id ends in an id that only a recorded delivery has.
+    # Without an id in the body, the source_id ends in the delivery's id, and only a recorded delivery has one.
     source_id = translation.source_id or f"body-{body.digest[:16]}-<the first delivery's id>"
     signal = {"source": webhook.name, "source_id": source_id} | translation.signal
     return {

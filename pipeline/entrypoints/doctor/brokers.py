@@ -30,7 +30,7 @@ class BrokerCheck:
 
 
 def check_broker(executor: ExecutorSettings, settings: Settings, record: Record) -> CheckResult:
-    """Check whether the broker answers to the executor's keys, and for the right account."""
+    """Check whether the broker answers, and whether the account of the keys is the pinned one and may trade."""
     try:
         with _opened(executor, settings, record) as broker:
             account = _account_of(broker)

@@ -35,7 +35,7 @@ class Skew:
 
     @property
     def at_least_s(self) -> float:
-        """Return the smallest difference between the clocks that is certain."""
+        """Return by how many seconds the clocks differ at least."""
         return max(abs(self.ahead_s) - self.unsure_s, 0.0)
 
 

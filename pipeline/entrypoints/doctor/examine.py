@@ -1,4 +1,4 @@
-"""Run all checks. They only read: they never trade, and they change nothing."""
+"""Run all checks. They never trade, and change no account, execution or setting."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ _NEW_SHELL = "A new shell has none of them."
 
 
 def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> list[CheckResult]:
-    """Return one finding per part, the foundations first. Takes at most about 5 s."""
+    """Return the findings on all parts, PostgreSQL and Redis first. Takes at most about 5 s."""
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     # The brokers are asked at the same time, so that the time limits of slow ones do not add up.
@@ -89,7 +89,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
 def _of_broker(checked: BrokerCheck, record_clock: Skew | None) -> Iterator[CheckResult]:
     yield checked.finding
     if checked.finding.status is not CheckStatus.OK:
-        return  # The clock could not be read for the same reason: report one problem, not two.
+        return  # Report this problem only: it is often also the reason why the clock could not be read.
     yield check_market(checked.executor, checked.clock)
     if checked.skew is not None:
         yield check_broker_clock(checked.executor, checked.skew, record_clock)

@@ -10,7 +10,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import StrayOrder
 from pipeline.store.statements import sql
 
-# An older comparison is a warning: the keeper compares the open orders once a minute.
+# A comparison that is older than this is a warning: the keeper compares the open orders once a minute.
 _LATE_AFTER = timedelta(minutes=5)
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def check_postgres(record: Record) -> CheckResult:
-    """Check whether PostgreSQL answers and has our tables."""
+    """Check whether PostgreSQL answers, has our tables, and lets the role of DATABASE_URL use them."""
     return _guarded(
         "postgresql",
         lambda: record.run(_usable_release),

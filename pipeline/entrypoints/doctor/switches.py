@@ -9,7 +9,7 @@ from pipeline.store.record import Record
 
 
 def check_switches(record: Record, executor_ids: Iterable[str]) -> list[CheckResult]:
-    """Return one finding per executor: whether its account takes entries, and which switches stop it.
+    """Return one finding per executor: whether its account takes entries, and which switches stop them.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

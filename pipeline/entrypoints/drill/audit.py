@@ -72,7 +72,7 @@ def _orders(ledgers: Ledgers) -> Iterator[AuditFinding]:
 
 
 def _exchange(ledgers: Ledgers) -> Iterator[AuditFinding]:
-    """Check that every order of the exchange is recorded once, and that the record and the exchange agree about it."""
+    """Check that each order of the exchange, unless placed by hand, is recorded once and agrees with the record."""
     intents = {intent.client_order_id: intent for intent in ledgers.intents}
     executions = {execution.execution_id: execution for execution in ledgers.executions}
     seen: set[str] = set()

@@ -19,7 +19,7 @@ from pipeline.entrypoints.drill.schedule import Act, DrillEvent, Target
 
 log = structlog.get_logger(__name__)
 
-#: Seconds that the drill waits for a worker that has an execution, since a kill should interrupt an execution.
+#: Seconds that the drill waits for a worker that has an execution, since a kill or a freeze should interrupt one.
 _BUSY_WITHIN_S = 0.6
 #: Seconds after a kill in which PostgreSQL processes the last statements of the killed worker.
 _SETTLE_S = 0.05
@@ -115,7 +115,7 @@ class Breaker:
             signal_process(pid, signal.SIGCONT)
 
     def carry_out(self, event: DrillEvent) -> None:
-        """Carry out one event, and count it. If its process or server is down, keep the event to try it again."""
+        """Carry out one event, and count it unless it sets faults. If its target is down, keep it to try it again."""
         if event.act is Act.FAULTS:
             self._faults_pending = not self.exchange.set_faults(event.faults, seed=self.seed)
             return
@@ -161,7 +161,7 @@ class Breaker:
         return any(reached)
 
     def _busy_worker(self, pids: Sequence[int]) -> int:
-        """Return the first worker that has an execution, or the first of *pids* when none gets an execution in time."""
+        """Return a worker that is not frozen and has an execution; if none gets one in time, the first of *pids*."""
         deadline = time.monotonic() + _BUSY_WITHIN_S
         while time.monotonic() < deadline:
             for pid in pids:

@@ -50,7 +50,7 @@ class ByHand:
         self._next_at = time.monotonic() + _PAUSE_S
 
     def end(self, maintain: Callable[[], None]) -> None:
-        """Begin no more events, and undo all of them; *maintain* restarts processes that end meanwhile.
+        """Begin no more events, and undo those that were begun; *maintain* restarts processes that end meanwhile.
 
         Raises:
             DrillFailed: an event could not be undone in time.

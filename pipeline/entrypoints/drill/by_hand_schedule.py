@@ -10,7 +10,7 @@ from pipeline.entrypoints.drill.schedule import storms
 
 #: A manual order is placed this many seconds before the exit that it disturbs.
 _BEFORE_EXIT_S = 1.0
-#: The shortest and the longest time that a manual order stays, and that an account may only liquidate.
+#: The fewest and the most seconds that a manual order stays, and that an account may only close positions.
 _LASTS_S = (4.0, 8.0)
 #: At most this many exits of a storm are disturbed.
 _MOST = 6
@@ -25,7 +25,7 @@ class HandAct(StrEnum):
     BUY_ORDER = "buy order by hand"
     #: Buy a fraction of a share, and keep it.
     FRACTION = "fraction by hand"
-    #: Let the account only liquidate.
+    #: Let the account only close positions.
     LIQUIDATION_ONLY = "liquidation only"
 
 
@@ -49,7 +49,7 @@ class HandEvent:
 def by_hand(
     seed: int, *, seconds: float, accounts: Sequence[str], exits: Sequence[tuple[float, str]]
 ) -> list[HandEvent]:
-    """Return the events of *seconds*, in order of time. *exits* has each exit's due time and symbol."""
+    """Return the events of a drill of *seconds*, in order of time. *exits* has each exit's due time and symbol."""
     dice = random.Random(f"drill by hand {seed}")  # noqa: S311 -- not a secret
     events = []
     for begins, ends in storms(seconds):

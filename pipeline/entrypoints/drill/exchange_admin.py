@@ -86,7 +86,7 @@ class ExchangeAdmin:
         """Return all orders of an account, in the order in which they were accepted.
 
         Raises:
-            DrillFailed: the exchange does not answer.
+            DrillFailed: the exchange does not answer, or answers with an error.
         """
         return _ORDERS.validate_json(self._read("orders", key=account))
 
@@ -94,12 +94,12 @@ class ExchangeAdmin:
         """Return all accounts.
 
         Raises:
-            DrillFailed: the exchange does not answer.
+            DrillFailed: the exchange does not answer, or answers with an error.
         """
         return _State.model_validate_json(self._read("state")).accounts
 
     def restrict(self, account: str, *, liquidation_only: bool) -> None:
-        """Set whether the account may only liquidate; raises `httpx.HTTPError`."""
+        """Set whether the account may only close positions; raises `httpx.HTTPError`."""
         self._post("accounts", {"key": account, "liquidation_only": liquidation_only})
 
     def place(self, account: str, order: Mapping[str, str]) -> bool:

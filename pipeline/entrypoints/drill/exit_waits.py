@@ -131,7 +131,7 @@ def _longest(row: HistoryRow, after: HistoryRow) -> timedelta | None:
     if row.to_state is State.HELD:
         return _BROKER_HOLDS.get(row.reason_code or "")
     if row.to_state is State.SUBMITTING:
-        # The worker died, or the broker did not answer it.
+        # The worker died, or the broker did not answer it or caused the hold that followed.
         excused = after.to_state in (State.UNKNOWN, State.QUEUED) or (after.reason_code or "") in _BROKER_HOLDS
         return timedelta.max if excused else None
     return None

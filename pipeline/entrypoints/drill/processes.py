@@ -15,7 +15,7 @@ import psutil
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE, Lifeline
 from pipeline.model.errors import TradewireError
 
-#: The variables that are copied from the user's environment. None is an address, key, token or setting of tradewire.
+#: The variables that are copied from the user's environment. They hold no address, key, token or setting of tradewire.
 _KEPT = frozenset({"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"})
 _KEPT_PREFIXES = ("LC_", "PYTHON", "LD_", "DYLD_")
 _POLL_S = 0.1

@@ -53,7 +53,7 @@ class DrillResult:
         return sum(finding.verdict is verdict for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as one object, with null for an execution that was never decided."""
+        """Return the result as JSON. Of the recoveries and the waits of exits, it lists only the longest."""
         return {
             "system": "tradewire",
             "passed": self.passed,

@@ -1,8 +1,9 @@
 """Decide what is broken and when, as a pure function of a seed.
 
 Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; the drill measures how long
-the executions of the killed workers take. *Storm*: the broker's answers go wrong, and workers are killed and frozen.
-*Rough*: the servers, the exchange, the keepers and the producer are killed, frozen, flushed and cut off.
+it takes until their executions are decided. *Storm*: the broker's answers go wrong, and workers are killed and frozen.
+*Rough*: servers, the exchange, a keeper and the producer are killed; a keeper, the producer and a worker are frozen;
+Valkey is emptied, and sessions of PostgreSQL are ended.
 """
 
 import random
@@ -74,7 +75,8 @@ class DrillEvent:
 #: Always active: if the broker answered at once, no worker would be killed in the middle of a call.
 LATENCY: FaultBody = {"on": "submit", "kind": "latency", "seconds": 0.1}
 
-#: Every fault of the exchange: what it hits, its kind, and the shortest and longest duration in seconds if it has one.
+#: Every fault of the exchange but `REFUSALS`: what it hits, its kind, and the fewest and most seconds if it has a
+#: duration.
 FAULTS: Sequence[tuple[str, str, tuple[float, float] | None]] = (
     ("any", "latency", (0.2, 0.6)),
     ("any", "429", None),
@@ -107,7 +109,7 @@ def lasts_s(signals: int, pace: float) -> float:
 
 
 def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEvent]:
-    """Return the events of *seconds*, in order of time. *accounts* are the keys at the exchange."""
+    """Return the events of a drill of *seconds*, in order of time. *accounts* are the keys at the exchange."""
     dice = random.Random(f"drill schedule {seed}")  # noqa: S311 -- not a secret
     rounds, round_s, calm_s, window_s = _windows(seconds)
     events = [_faults(0.0, [LATENCY])]
@@ -135,7 +137,7 @@ def _windows(seconds: float) -> tuple[int, float, float, float]:
 
 
 def _calm(dice: random.Random, begins: float, window_s: float) -> Iterator[DrillEvent]:
-    """Yield the kill of a worker every one to two seconds, until the recovery time begins."""
+    """Yield the kill of a worker every 1.2 to 2 seconds, until the recovery time begins."""
     at_s = begins + 2.0
     while at_s < begins + window_s - _RECOVERY_S:
         yield DrillEvent(at_s=at_s, act=Act.KILL, target=Target.WORKER, pick=dice.randrange(1000), measured=True)

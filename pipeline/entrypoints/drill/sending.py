@@ -15,7 +15,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #: The share of buys among the signals, and of larger quantities among the buys.
 _BUYS = 0.7
 _SIGNALS_PER_SYMBOL = 3
-#: For drills with exits: how often each symbol is opened and closed, and the fewest and most positions open at once.
+#: For drills with exits: about how often each symbol is opened and closed, and the fewest and most open positions.
 _PAIRS_PER_SYMBOL = 4
 _FEWEST_OPEN, _MOST_OPEN = 3, 12
 #: A close picks one of this many positions: those that have been open for the longest.

@@ -28,7 +28,7 @@ class DrillSource:
         self._returned = 0
 
     def poll(self, stop: threading.Event) -> Sequence[Item]:
-        """Return the signals that have become due."""
+        """Return the signals that have become due since the last poll."""
         del stop  # This source never waits.
         if not self._ledger:
             self._ledger = list(read_ledger(self._path))
@@ -42,7 +42,7 @@ class DrillSource:
 
 
 def open_source(context: SourceContext) -> DrillSource:
-    """Open the ledger that *context* names; it need not exist yet.
+    """Return the source for the ledger that *context* names. The file need not exist yet; polls read it.
 
     Raises:
         ConfigInvalid: no ledger is named.

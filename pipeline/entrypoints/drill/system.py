@@ -84,7 +84,7 @@ class RunningSystem:
         return _ledger(self.home)
 
     def pids(self, target: Target) -> list[int]:
-        """Return the ids of the running processes that *target* may mean, in a fixed order; the drill started them."""
+        """Return the ids of this drill's running processes that *target* may mean, in a fixed order."""
         named = self.services.pids
         if target is Target.WORKER:
             found = [pid for name, pid in sorted(named.items()) if name.rpartition(".")[0] in self.executors]
@@ -114,7 +114,7 @@ class RunningSystem:
         return bool(self.held_by(pid)[1])
 
     def all_alive(self) -> bool:
-        """Return whether every process has a fresh heartbeat."""
+        """Return whether every worker, both keepers and the producer have a fresh heartbeat."""
         expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "producer": 1}
         return all(
             self.record.one(int, sql("drill", "alive"), {"kind": kind}) >= count for kind, count in expected.items()
@@ -175,7 +175,7 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
         everything.append(exchange.process)
         record = stack.enter_context(Record(_url_once_up(home, up), connections=2, retry_for_s=_RETRY_FOR_S))
         keeper = keep(*_CLI, "keep", log="second-keeper.log")
-        # Both may have been restarted by then, so stop the processes that run at the end.
+        # Keeper and exchange may have been restarted by then, so stop the processes that run at the end.
         stack.callback(lambda: everything.extend([keeper.process, exchange.process]))
         system = RunningSystem(
             home=home, record=record, up_pid=up.pid, executors=names, exchange=exchange, second_keeper=keeper
@@ -185,7 +185,7 @@ def running_system(home: Path) -> Iterator[RunningSystem]:
 
 
 def write_executors(path: Path) -> tuple[str, ...]:
-    """Write the executors file that is shipped for load tests, with several workers each; return their names."""
+    """Write the shipped executors file for load tests, with `WORKERS` workers each; return the executors' names."""
     text = files("config").joinpath("executors.load.toml").read_text("utf-8")
     text = _TABLE.sub(lambda table: f"{table[0]}\nconcurrency = {WORKERS}", text)
     path.write_text(text)

@@ -15,7 +15,7 @@ from pipeline.model.texts import printable
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
-#: Seconds; each longer recovery is listed.
+#: Seconds. Of the slowest recoveries, those that took longer are listed.
 _SLOW_S = 10.0
 
 
@@ -57,7 +57,7 @@ class ProgressBar:
 
 
 def show(console: Console, result: DrillResult) -> None:
-    """Print the figures as a table, then every finding and slow recovery."""
+    """Print the figures as a table, then the first findings and the slow ones among the longest recoveries."""
     table = Table(title=f"drill, seed {result.seed}", title_justify="left", show_header=False)
     table.add_column()
     table.add_column(justify="right")

@@ -52,7 +52,7 @@ def halt(executor: Whose, who: Who, why: Why) -> Answer:
 
 
 def resume(executor: Whose, who: Who, why: Why) -> Answer:
-    """Lift every switch of the account, also a halt by a limit: entries and exits are sent again."""
+    """Lift every switch of the account, also a halt by a limit. Entries go on, unless a limit still stops them."""
     with record_now() as (settings, record):
         statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}

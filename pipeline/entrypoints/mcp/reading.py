@@ -1,4 +1,4 @@
-"""The tools that read. Each returns what the command of its name prints, and changes nothing."""
+"""The tools that read. They never trade, and change no account, execution or setting."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
