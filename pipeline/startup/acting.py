@@ -12,7 +12,7 @@ _UNKNOWN = "mode unknown"
 
 
 def name_accounts(settings: Settings, names: Iterable[str] | None = None) -> None:
-    """Print home, accounts and modes to standard error. *names* are the accounts; None means all in the file."""
+    """Print the home (or DATABASE_URL, if set) and the accounts *names* (None: all in the file) to standard error."""
     known = modes(settings)
     chosen = known if names is None else names
     accounts = ", ".join(f"{name} ({known.get(name, _UNKNOWN)})" for name in chosen) or "no account"

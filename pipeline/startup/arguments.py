@@ -71,7 +71,8 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
     Only the names are read from the file, so that accounts can be stopped while other parts of it are wrong.
 
     Raises:
-        ConfigInvalid: the file has no such executor or cannot be read, or the command names none, or one and `--all`.
+        ConfigInvalid: the file cannot be read or lacks *executor*, or the command has neither a name nor `--all`,
+            or has both.
     """
     try:
         tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})

@@ -21,7 +21,7 @@ from pipeline.store.statements import sql
 
 log = structlog.get_logger(__name__)
 
-# Expired leases are ended here too, since no keeper may be running. This limit is far above the number of workers.
+# Expired leases are ended here too: perhaps no keeper runs. This limit is far above the number of workers.
 _LEASES = 10_000
 
 
@@ -62,7 +62,7 @@ def forget(
     """Forget *executor_id*, so that processes start although the file no longer has it. Its broker gets no request.
 
     Raises:
-        NotPossible: the executor is in the file, is not in the record, or still has a worker that runs.
+        NotPossible: the executor is in the file, is not in the record, or has a worker that runs or holds an execution.
         RecordUnavailable: PostgreSQL is away; nothing was changed.
     """
     if executor_id in executors:

@@ -1,4 +1,4 @@
-"""Listen on a port that `up` reserves for this process, and prove through a health route that `up` started it."""
+"""Listen on a port that `up` reserves, and prove through a health route that `up` started this process."""
 
 import os
 import socket

@@ -93,7 +93,7 @@ def _average_confidence(groups: Iterable[_SignalGroup]) -> Decimal | None:
 
 
 def reason_counts(record: Record, *, since: datetime) -> list[ReasonCount]:
-    """Return the reasons of executions since *since* that ended, but not as filled; the most frequent first."""
+    """Count why executions recorded since *since* ended in another state than filled; the most frequent come first."""
     # A record of another release may have reasons that this release does not know.
     unknown = {"meaning": None, "remedy": None}
     return [
@@ -137,7 +137,7 @@ def open_counts(record: Record) -> dict[str, OpenCounts]:
 
 
 def nothing_open() -> OpenCounts:
-    """Return the counts of an executor that has no open work and no worker."""
+    """Return the counts of an executor that has no open work, no dead letter and no worker."""
     return _open_counts([], workers=0, dead_letters=0)
 
 

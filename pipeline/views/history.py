@@ -78,7 +78,7 @@ def signal_history(
 ) -> SignalHistory:
     """Return everything that happened to one signal at every executor; *some_id* is a signal's or an execution's.
 
-    If *executors* (the current settings) is given, each execution shows how its settings have changed since.
+    If *executors* (the current settings) is given, each execution shows how they changed since it was decided.
 
     Raises:
         NotPossible: there is no such signal or execution.

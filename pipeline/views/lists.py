@@ -1,6 +1,6 @@
 """Page through the record, newest first: signals with their executions, executions, refusals, deliveries.
 
-Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor when a cursor is not from the same list.
+Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor for a cursor that they cannot read.
 """
 
 import base64

@@ -78,7 +78,7 @@ def is_decision(change: FeedChange) -> bool:
 
 
 def line_of(change: FeedChange, *, outcome: str | None = None) -> str:
-    """Return one line: time, signal, executor, confidence, *outcome* (or order id or reason), milliseconds."""
+    """Return one line: time, signal, confidence, executor, state, *outcome* (else reason or order id), milliseconds."""
     confidence = "      " if change.confidence is None else f"{change.confidence:5.1f}%"
     took_ms = (change.at - change.created_at).total_seconds() * 1000
     outcome = outcome or change.reason or f"order {change.order_id}"

@@ -1,4 +1,4 @@
-"""Find the signals of a symbol near a time. If there are none, find the last signals and the refused input."""
+"""Find the signals of a symbol near a time; the last signals and the refused input may explain why there is none."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,7 +54,7 @@ class SymbolHistory(JsonModel):
     until: Time
     #: The signals nearest to the requested time come first.
     signal_ids: Annotated[tuple[UUID, ...], Field(exclude=True)]
-    #: The last signal of the symbol up to `until`; None when there never was one.
+    #: The last signal of the symbol up to `until`; None when there was none until then.
     last_of_symbol: LastSignal | None
     #: The last signal of each source in the day before `until`, the latest first.
     last_of_sources: tuple[LastSignal, ...]

@@ -1,4 +1,4 @@
-"""The three ledgers that a drill compares: the sent signals, the record, and the orders at the exchange."""
+"""The three ledgers that a drill compares: the sent signals, the record, and what the exchange holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -43,7 +43,7 @@ def exit_findings(ledgers: Ledgers, waits: Sequence[ExitWait]) -> Iterator[Audit
 
 
 def _explains(execution: AuditedExecution) -> bool:
-    """Return whether the execution explains a position that is left: its order is working or late, or it is dead."""
+    """Return whether the execution explains a leftover position: it is a dead letter, or its order works or is late."""
     return execution.state in WORKING or execution.state is State.DEAD or execution.reason_code == Code.LATE_ORDER
 
 

@@ -2,8 +2,8 @@
 
 Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; the drill measures how long
 it takes until their executions are decided. *Storm*: the broker's answers go wrong, and workers are killed and frozen.
-*Rough*: servers, the exchange, a keeper and the producer are killed; a keeper, the producer and a worker are frozen;
-Valkey is emptied, and sessions of PostgreSQL are ended.
+*Rough*: Valkey, PostgreSQL, the exchange, a keeper and the producer are killed; a keeper, the producer and a worker are
+frozen; Valkey is emptied, and sessions of PostgreSQL are ended.
 """
 
 import random

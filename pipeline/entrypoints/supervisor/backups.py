@@ -30,7 +30,8 @@ def write_backup(url: str, file: Path) -> None:
     """Write the record at *url* into the new *file*, which only its owner can read.
 
     Raises:
-        NotPossible: The file exists or cannot be written, or pg_dump refuses.
+        NotPossible: The file exists or cannot be written, or pg_dump is missing or refuses.
+        RecordUnavailable: PostgreSQL is away.
     """
     if file.exists():
         raise NotPossible(f"{file} exists: a backup never replaces a file")

@@ -19,7 +19,7 @@ from pipeline.model.backoff import Backoff
 
 #: The pauses before a process that died is started again.
 RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
-#: A process that has run for this long counts as running normally.
+#: A process that has run for this long counts as well, unless its health route fails or it crashes again and again.
 WELL_AFTER_S = 10.0
 #: A process that ends this many times within this many seconds counts as crashing again and again.
 CRASHES, WITHIN_S = 3, 120.0
@@ -37,7 +37,7 @@ class Child:
         self.url: str | None = None
         #: The exit code of the last process that ended; None if none has.
         self.exit_code: int | None = None
-        #: How often in a row the process has died within `WELL_AFTER_S`.
+        #: How often the process has died since it last ran for `WELL_AFTER_S`; the end of that run counts too.
         self.deaths = 0
         #: Whether the health route answered the last request; True for a process without such a route.
         self.answers = True

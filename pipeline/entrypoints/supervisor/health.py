@@ -1,4 +1,4 @@
-"""Check over HTTP whether the servers of `up` answer, and trust only an answer that carries this `up`'s nonce."""
+"""Ask the health routes of the processes of `up`, and trust only an answer that carries this `up`'s nonce."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.startup.listening import NONCE_HEADER
 
 _TIMEOUT_S = 1.0
-#: Seconds between two checks: while a server does not answer, and while all do.
+#: Seconds between two checks: while a process does not answer, and while all do.
 _STARTING_S, _USUAL_S = 0.2, 5.0
 _REPEAT_AFTER_S = 60.0
 
@@ -19,7 +19,7 @@ class HealthWatch:
     """Asks the health routes of *addresses* (URL by name) in a thread of its own."""
 
     def __init__(self, addresses: Mapping[str, str], *, nonce: str, report: Callable[[str], None]) -> None:
-        #: The servers whose last answer carried this `up`'s nonce.
+        #: The processes that answered the last request with this `up`'s nonce.
         self.answered: frozenset[str] = frozenset()
         self._addresses = addresses
         self._nonce = nonce
@@ -31,7 +31,7 @@ class HealthWatch:
 
     @property
     def missing(self) -> list[str]:
-        """Return the servers that do not answer."""
+        """Return the processes that do not answer, or at whose address another program answers."""
         return [name for name in self._addresses if name not in self.answered]
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ def rotate_large(path: Path) -> bool:
     """Move the content of a large log to `<name>.log.1`, also while its process writes; return whether it was large.
 
     The process goes on writing to the same file, which is open for appending. A line that it writes between the copy
-    and the end of the old content is lost.
+    and the deletion of the old content is lost.
     """
     if path.stat().st_size <= _ROTATE_AT:
         return False
@@ -86,7 +86,7 @@ class LogTail:
 
     def _new_lines(self) -> Iterator[bytes]:
         if self._path.stat().st_size < self._offset:
-            # The log was renamed and started again.
+            # The log was rotated, as when its process was started again.
             self._offset = 0
         with self._path.open("rb") as log:
             log.seek(self._offset)

@@ -21,7 +21,7 @@ def offline_postgres(home: Path) -> Iterator[str]:
     """Run the embedded PostgreSQL of *home* during the block; yield its URL. No `up` can start there meanwhile.
 
     Raises:
-        ConfigInvalid: An `up` runs there.
+        ConfigInvalid: An `up` runs there, or *home* cannot be written.
         NotPossible: The server does not come up.
     """
     with lock_home(home) as lock:

@@ -43,7 +43,9 @@ def run_up(
     user: str | None = None,
     strict: bool = False,
 ) -> int:
-    """Run everything; return 0 after a requested stop, 1 when a server did not come up or *strict* ended the run.
+    """Run everything; return 0 after a requested stop or the time limit, 1 after a failure.
+
+    A failure: a server does not come up, the record cannot be used, or a process keeps crashing and *strict* is set.
 
     Args:
         settings: The environment.
@@ -57,7 +59,8 @@ def run_up(
         without: Names of processes or executors to leave out.
 
     Raises:
-        ConfigInvalid: A setting is wrong; nothing runs.
+        ConfigInvalid: A setting is wrong, an embedded server cannot be set up here, or *gate* refuses. All processes
+            have been stopped.
     """
     until = float("inf") if seconds is None else time.monotonic() + seconds
     wakeups = Wakeups()

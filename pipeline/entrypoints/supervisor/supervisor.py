@@ -34,7 +34,7 @@ _ANSWER_WITHIN_S = 60.0
 #: The interval at which the line about a process that crashes again and again is repeated.
 _ALARM_EVERY_S = 60.0
 
-#: `up` gives up when a server has failed to start this many times: one failure may pass, as on an overloaded machine.
+#: `up` gives up when a server has failed to start this many times: on an overloaded machine, one failure may pass.
 _SERVER_TRIES = 3
 
 _ADDRESS_OF = {"postgres": "database_url", "valkey": "redis_url"}

@@ -35,7 +35,7 @@ class ExecutorLine:
     #: In the last hour, in the executor's mode: executions with an order, and those that were decided and not skipped.
     with_order: int
     eligible: int
-    #: The limit that is used most; None when the account was never read.
+    #: The limit that is used most; None when the account was never read or has no limit.
     tightest: Headroom | None
 
 

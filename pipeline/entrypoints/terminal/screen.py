@@ -11,7 +11,7 @@ from pipeline.model.switches import SwitchKind
 from pipeline.model.texts import printable
 
 KEYS = "up/down select  p pause  r resume  h halt  tab dead letters  d requeue  q quit"
-# Lines besides the rows: the head, two table heads, two titles, the message and the keys.
+# Lines besides the rows: the head, the head of the table, two titles, the message and the keys; and one to spare.
 _FIXED = 7
 # The strictest first.
 _SWITCHES = {
@@ -43,7 +43,7 @@ class View:
 
 
 def draw(figures: ScreenFigures | None, view: View, *, width: int, height: int) -> RenderableType:
-    """Return the screen, at most *height* lines of *width* characters."""
+    """Return the screen in *height* lines of *width* characters, or in more lines if not all accounts fit."""
     if figures is None:
         return Group(Text("tradewire top"), Text(printable(view.message or "reading the record …"), style="yellow"))
     room = max(height - _FIXED - len(figures.lines), 2)

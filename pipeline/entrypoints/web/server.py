@@ -31,8 +31,8 @@ def serve(settings: Settings, executors: Executors, *, host: str, port: int) -> 
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigInvalid: an address or the API token is missing, or alerts.toml is wrong.
-        NotPossible: the port is taken.
+        ConfigInvalid: an address or the API token is missing, or alerts.toml or webhooks.toml is wrong.
+        NotPossible: the port is taken, or *host* is not an address of this machine.
     """
     if settings.database_url is None or settings.redis_url is None or settings.api_token is None:
         message = "the web process needs DATABASE_URL, REDIS_URL and TRADEWIRE_API_TOKEN; `tradewire up` sets all three"

@@ -1,6 +1,6 @@
 """When tradewire runs as root, run PostgreSQL as another user, since PostgreSQL refuses to run as root.
 
-No user is created. The folders above the home are opened only if a person asks for it.
+No user is created. The folders above the home are opened only if a person asks for it or agrees.
 """
 
 import os
@@ -27,7 +27,7 @@ class UnixAccount:
 
 
 def postgres_account(name: str | None) -> UnixAccount | None:
-    """Return the account that PostgreSQL runs as, *name* if it is given; None to run as the current user.
+    """Return the account that PostgreSQL runs as, *name* if given; None for the current user, if that is not root.
 
     Raises:
         ConfigInvalid: There is no user *name*.

@@ -67,7 +67,8 @@ class Postgres:
         """End leftovers, create the cluster when it is missing, and return how to start the server.
 
         Raises:
-            ConfigInvalid: The wheel is missing, or PostgreSQL's user does not exist or cannot reach the cluster.
+            ConfigInvalid: The wheel is missing, PostgreSQL's user does not exist or cannot reach the cluster, or initdb
+                fails, or the socket's folder belongs to another user.
         """
         programs = postgres_programs()
         account = postgres_account(self.user or self._owner())

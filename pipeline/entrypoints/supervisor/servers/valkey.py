@@ -21,7 +21,7 @@ class Valkey:
 
     name = "valkey"
     stop_signal = signal.SIGTERM  # writes the append-only file and exits
-    hurry_signal = signal.SIGKILL  # loses at most the last second, which PostgreSQL has
+    hurry_signal = signal.SIGKILL  # loses at most the last second's jobs, which the keeper enqueues again
 
     def __init__(self, home: Path, port: int) -> None:
         self.home = home.resolve()

@@ -23,9 +23,9 @@ from pipeline.views.count_schemas import OpenCounts
 from pipeline.views.counts import nothing_open, open_counts
 from pipeline.views.flatten_progress import progress
 
-#: The status of an executor that no switch stops.
+#: The status of an executor that has a worker and that no switch stops.
 TRADING = "trading"
-#: The status of an executor whose queue has no worker.
+#: The status of an executor that no switch stops, but that has no worker.
 NO_WORKER = "no_worker"
 _FIGURES = ("currency", "equity", "last_equity", "cash", "buying_power", "blocked")
 

@@ -36,7 +36,7 @@ class ExecutionMetrics(Report, _CountedHours):
 
 
 class ReasonsAnswer(_CountedHours):
-    """Why executions of the last hours ended without a fill, by reason."""
+    """Why executions of the last hours ended in another state than filled, by reason."""
 
     reasons: Annotated[dict[str, int], Field(examples=[{"confidence_below_minimum": 12}])]
     items: list[ReasonCount]

@@ -45,7 +45,7 @@ class _Bucket:
 class Gate:
     """Looks tokens up and counts their requests. Thread-safe.
 
-    While PostgreSQL is away, the look-up of any token but the main one raises RecordUnavailable.
+    While PostgreSQL is away, only the main token and remembered tokens are found; any other raises RecordUnavailable.
     """
 
     def __init__(self, record: Record, main: SecretStr, *, per_minute: int = 6000) -> None:
@@ -87,7 +87,7 @@ class Gate:
         return holder if time.monotonic() < until else self._keep(key, holder_named(self._record, name))
 
     def session_of(self, request: Request) -> BrowserSession | None:
-        """Return the session of *request*; None when it has none, or its person has logged out."""
+        """Return the session of *request*; None when it has none, or its person has not logged in or has logged out."""
         session = self.sessions.of(request)
         if session is None or session.name is None:
             return None
@@ -137,7 +137,7 @@ class Gate:
 
 
 def opened_by(gate: Gate, scope: Scope) -> Any:
-    """Return a dependency that refuses requests without *scope*. Afterwards, `holder_of` returns the token's holder."""
+    """Return a dependency that refuses requests without *scope* or above the rate. It sets what `holder_of` returns."""
 
     async def let_in(request: Request, bearer: Bearer) -> None:
         found = await _holder_of(gate, request, bearer)

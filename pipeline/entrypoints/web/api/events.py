@@ -70,7 +70,7 @@ class _Stream:
         self._sent = 0
 
     async def run(self, after: int | None) -> AsyncIterator[str]:
-        """Yield the missed changes and then new ones, until the client disconnects or falls too far behind."""
+        """Yield the missed changes, then new ones, until the client leaves, is too far behind or may no longer read."""
         try:
             yield "retry: 2000\n\n"
             async for text in self._missed(after):
@@ -87,7 +87,7 @@ class _Stream:
             raise RecordUnavailable(_AWAY)
         last = await run_in_threadpool(last_change, self._context.record)
         self._sent = last if after is None else after
-        # A number above the last one comes from another database.
+        # Too many changes were missed, or the number is above the last one and so comes from another database.
         if not 0 <= last - self._sent <= _MOST_MISSED:
             self._sent = last
             yield f"id: {last}\nevent: reset\ndata: {{}}\n\n"

@@ -71,7 +71,7 @@ def _add_counts(routes: APIRouter, context: WebContext) -> None:
 
     @routes.get("/api/v1/execution/rejection-reasons")
     def rejection_reasons(*, hours: Hours = 24) -> ReasonsAnswer:
-        """Count why executions of the last hours ended without a fill, by reason code and by executor."""
+        """Count why executions of the last hours ended in another state than filled, by reason code and executor."""
         since = hours_ago(hours)
         items = reason_counts(context.record, since=since)
         return ReasonsAnswer(

@@ -25,9 +25,9 @@ def router(context: WebContext) -> APIRouter:
 
     @routes.get("/ready", responses={503: {"description": "A part does not answer."}})
     async def ready(request: Request) -> JSONResponse:
-        """Check PostgreSQL, Redis, the brokers and the processes: 200 when all answer, else 503.
+        """Check PostgreSQL, Redis, the brokers and the processes: 503 when a problem is critical, else 200.
 
-        With a token of the scope `read` the body names each part.
+        With a token or a login that has the scope `read`, the body names each part.
         """
         findings = await run_in_threadpool(context.readiness.check)
         is_ready = worst(findings) is not CheckStatus.CRITICAL

@@ -32,7 +32,7 @@ class KeeperWatch:
         self._task.start()
 
     def run_once(self) -> int:
-        """Check once, and try to deliver one message when no keeper runs; return how many messages it tried to send.
+        """Check once, and try to deliver one message when no keeper leads; return how many messages it tried to send.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.

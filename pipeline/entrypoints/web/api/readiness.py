@@ -13,7 +13,7 @@ from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, ch
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 
-# Seconds between two checks of a broker, which use requests of its account's budget however often `/ready` is read.
+# Seconds between two checks of a broker: each uses requests of the account's budget, and `/ready` may be read often.
 _BROKERS_EVERY_S = 5.0
 
 

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 COOKIE = "tradewire_session"
-#: The login form has a cookie of its own, so that it cannot replace the session of a person who is logged in: with a
-#: link from another site, the browser does not send COOKIE, and the form is shown.
+#: The login form has a cookie of its own, so that it cannot replace the session of a person who is logged in: after a
+#: link from another site, the browser does not send COOKIE, and the form may be shown.
 LOGIN_COOKIE = "tradewire_login"
 #: The form field and the header that carry the session's token against forged requests.
 FIELD, HEADER = "csrf", "X-CSRF-Token"

@@ -72,7 +72,7 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
 
 
 def outcome_of(recorded: Recorded, rows: Rows, executor_id: str | None) -> OutcomeAnswer:
-    """Return the outcome at *executor_id*, or without it, at the first executor that did not skip the signal."""
+    """Return the outcome at *executor_id*; without it, at the first executor that did not skip, else at the first."""
     shown = _shown(rows, executor_id)
     return OutcomeAnswer.model_validate(
         {

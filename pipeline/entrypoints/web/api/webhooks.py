@@ -23,7 +23,7 @@ from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.lists import deliveries
 from pipeline.views.schemas import RecordedView
 
-# Seconds until the answer 503, after which TradingView sends the alert again. After 3 s without an answer it does not.
+# Seconds until the answer 503, after which TradingView sends the alert again. Without an answer in 3 s, it does not.
 _ANSWER_WITHIN_S = 2.5
 
 _STATUSES: dict[str, int] = {

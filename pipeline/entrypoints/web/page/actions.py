@@ -1,4 +1,4 @@
-"""Set switches and close dead letters from the page. Each form asks for a name and a reason."""
+"""Set switches, and requeue or discard dead letters, from the page. Each form asks for a name and a reason."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,7 +25,7 @@ class PageAction:
     """An action that the page offers."""
 
     label: str
-    #: One sentence: the effect of the action.
+    #: The effect of the action, in a sentence or two.
     means: str
     #: The notice after it was done.
     done: str

@@ -36,7 +36,7 @@ def router(context: WebContext) -> APIRouter:
         if gate.count("page:link") is not None or not use_login_link(context.settings.home, code[:_LONGEST_TOKEN]):
             message = "This link was used before, or is too old. Log in with a token."
             return _login_page(gate, request, wanted="/", message=message, status=403)
-        # The code does not stay in the browser's history, which keeps no redirections, and works only once.
+        # A browser's history keeps no redirections, so the code does not stay in it. The code also works only once.
         answer = go_to("/")
         gate.sessions.keep(answer, gate.sessions.new(MAIN), secure=request.url.scheme == "https")
         return answer

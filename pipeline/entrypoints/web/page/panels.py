@@ -122,7 +122,7 @@ class PageData:
         return {"executors": panels, "open": _sums(counts.values()), "counted": figures is not None}
 
     def letters(self) -> dict[str, Any]:
-        """Return the oldest open dead letters, and how many there are."""
+        """Return the oldest open dead letters, and how many are open in all."""
         total = sum(counts.dead_letters for counts in open_counts(self._record).values())
         return {"letters": self._context.dead_letters.open(limit=_MOST_LETTERS), "total": total}
 
@@ -131,7 +131,7 @@ class PageData:
         return {"figures": self._counted.of(window), "chosen": window}
 
     def processes(self) -> dict[str, Any]:
-        """Return the processes with a recent heartbeat, and the executors that have no worker."""
+        """Return the processes with a recent heartbeat, the executors without a worker, and whether a keeper runs."""
         beats = self._record.all(ProcessRow, sql("heartbeats", "living"), {"within": _SHOWN_FOR})
         working = {beat.name for beat in beats if beat.kind == "worker" and not beat.gone}
         kept = any(beat.kind == "keeper" and not beat.gone for beat in beats)

@@ -19,7 +19,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
 from pipeline.views.history import signal_history
 
-# The page does not wait longer for Redis; it shows that Redis does not answer.
+# Seconds that the page waits for Redis. After that, it shows that Redis does not answer.
 _QUEUE_TIMEOUT_S = 0.3
 _FOR_EVER = "public, max-age=31536000, immutable"
 
