@@ -11,7 +11,7 @@ from pipeline.store.record import Record
 
 
 def check_channels(record: Record, executors: Mapping[str, ExecutorSettings], *, settings: Settings) -> None:
-    """Refuse live executors until an alert channel has accepted a test.
+    """Refuse live executors until an alert channel has accepted a test, unless alerts.toml turns alerts off.
 
     Raises:
         ConfigInvalid: no channel was tested, and alerts.toml does not say "none"; or that file is wrong.

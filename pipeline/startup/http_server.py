@@ -8,7 +8,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# Longer than most clients keep an idle connection: the client closes it first, and never sends into a closed one.
+# Seconds. Most clients keep an idle connection for less: they close it first, and never send into a closed one.
 _KEEP_ALIVE_S = 75
 _MOST_CONNECTIONS = 1000
 # asyncio accepts up to this many connections in one turn of its loop, and closes a refused one three turns later. If

@@ -19,7 +19,7 @@ class _Bought:
 
 
 class Fills:
-    """Open positions by executor and symbol, built from the fills given to `outcome`; earlier ones are not known."""
+    """Open positions by executor and symbol, built from the fills given to `outcome`; earlier fills are not known."""
 
     def __init__(self) -> None:
         self._bought: dict[tuple[str, str], _Bought] = {}

@@ -1,4 +1,4 @@
-"""Print for a person or a program. Every command prints through this module."""
+"""Print lines for a person, or JSON for a program."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from pipeline.entrypoints.drill.sending import PRICE
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a failed request is repeated: the exchange's faults also hit the requests by hand.
+#: Seconds after which a failed request is repeated: the exchange's faults also hit these requests.
 _PAUSE_S = 0.25
 _UNDONE_WITHIN_S = 30.0
 _FRACTION = "0.4"

@@ -61,7 +61,7 @@ class _Symbol:
 def exit_waits(ledgers: Ledgers) -> list[ExitWait]:
     """Return the wait of each exit that had something to close, the longest first.
 
-    The time is not counted in which
+    Time does not count while
 
     - an order may be at the broker;
     - the exit waits for a dead worker's lease, for a hold that the broker caused, or for the market to open;

@@ -129,7 +129,7 @@ def send_and_break(
 
 
 def _wait_for_quiet(system: RunningSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
-    """Wait until every signal is recorded and every execution decided, or until nothing has changed for long."""
+    """Wait until every signal is recorded and every execution decided, or nothing has changed for `QUIET_WITHIN_S`."""
     progress.step("waiting until all is decided", sent)
     before, changed_at = (0, 0), time.monotonic()
     while time.monotonic() < changed_at + QUIET_WITHIN_S:

@@ -15,7 +15,7 @@ from pipeline.model.texts import printable
 
 #: At most this many findings are printed.
 _MOST_FINDINGS = 50
-#: Seconds. Of the slowest recoveries, those that took longer are listed.
+#: Seconds. Of the longest recoveries, those above this are listed.
 _SLOW_S = 10.0
 
 

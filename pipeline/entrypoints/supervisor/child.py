@@ -19,7 +19,7 @@ from pipeline.model.backoff import Backoff
 
 #: The pauses before a process that died is started again.
 RESTART_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
-#: A process that has run for this long counts as well, unless its health route fails or it crashes again and again.
+#: A process that has run for this long is well, unless its health route fails or it crashes again and again.
 WELL_AFTER_S = 10.0
 #: A process that ends this many times within this many seconds counts as crashing again and again.
 CRASHES, WITHIN_S = 3, 120.0

@@ -22,7 +22,10 @@ def router(context: WebContext) -> APIRouter:
         responses=COMMON | {200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
     )
     def metrics() -> Response:
-        """Show every metric. While PostgreSQL is away, only the main token works, and `tradewire_record_up` is 0."""
+        """Show every metric.
+
+        While PostgreSQL is away, `tradewire_record_up` is 0, and within 5 s only the main token works.
+        """
         return Response(exposition.text(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

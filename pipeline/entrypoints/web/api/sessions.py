@@ -39,7 +39,7 @@ class Sessions:
         self._signer = URLSafeTimedSerializer(self._key, salt="session")
 
     def new(self, name: str | None) -> BrowserSession:
-        """Return a session with a new nonce, so that the session from before a login is not valid afterwards."""
+        """Return a session with a new nonce, so that the session from before a login gives no access afterwards."""
         return BrowserSession(name=name, nonce=secrets.token_urlsafe(16))
 
     def of(self, request: Request) -> BrowserSession | None:

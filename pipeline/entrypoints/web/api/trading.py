@@ -60,9 +60,9 @@ def _add_execute(routes: APIRouter, context: WebContext) -> None:
 
         With `executor`, the request waits for the decision of this executor only, and `success`, `order_id`, `status`
         and `reason` are about it. Without `executor`, the request waits for all decisions, and these fields are about
-        the first executor that did not skip the signal. `executors` in the signal lists the executors that may trade
-        it. After 503 the signal is perhaps not recorded. After 503 or a lost answer, send it again with the same
-        `source_id`: the answer is about the same signal.
+        the first executor that did not skip the signal; if all skipped it, about the first. `executors` in the signal
+        lists the executors that may trade it. After 503 the signal is perhaps not recorded. After 503 or a lost
+        answer, send it again with the same `source_id`: the answer is about the same signal.
         """
         body, holder = await request.body(), holder_of(request)
         recorded = await run_in_threadpool(receive, context, body, holder, executor_id=executor)
