@@ -11,6 +11,7 @@ from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.model.errors import Unavailable
 from pipeline.model.states import State
+from pipeline.startup.alert_channels import check_channels
 from pipeline.startup.checks import check_start
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
@@ -63,6 +64,7 @@ class DirectExecutor:
             runtime = self._runtime(executor_id)
             # Check here too: no check was possible if the record or the broker was away when this process started.
             check_start(self._record, self._executors, by=self._by)
+            check_channels(self._record, {executor_id: runtime.executor}, settings=self._settings)
             check_account(runtime)
             self._runners[executor_id] = runner_of(runtime, record=self._record, leases=self._leases, worker=self._by)
         return self._runners[executor_id]

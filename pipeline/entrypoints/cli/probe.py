@@ -15,6 +15,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import connect
+from pipeline.startup.alert_channels import check_channels
 from pipeline.startup.arguments import executor_of, symbol_of
 from pipeline.startup.checks import check_start
 from pipeline.startup.context import executors_for, open_to_change, redis_url, settings_for_a_person
@@ -70,8 +71,9 @@ def _known(executors: Executors, executor_id: str, *, never_marketable: bool) ->
 @contextmanager
 def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings) -> Iterator[Prober]:
     with open_to_change(settings, [executor.id]) as record, connect(redis_url(settings), timeout_s=2.0) as redis:
-        # A probe may trade real money, so it checks the executors file and the account as a worker does at its start.
+        # A probe may trade real money, so it makes all checks that a worker makes at its start.
         check_start(record, executors, by=_BY)
+        check_channels(record, {executor.id: executor}, settings=settings)
         runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
         with closing(runtime):
             check_account(runtime)

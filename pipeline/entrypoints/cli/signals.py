@@ -17,6 +17,7 @@ from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
 from pipeline.model.states import UNDECIDED
+from pipeline.startup.alert_channels import check_channels
 from pipeline.startup.checks import check_start
 from pipeline.startup.context import database_url, executors_for, open_to_change, settings_for_a_person
 from pipeline.store.record import Record
@@ -45,7 +46,7 @@ def send(
     settings = settings_for_a_person("signal")
     executors = executors_for(settings)
     with open_to_change(settings) as record, closing(_opened(file)) as stream:
-        _check_start(record, executors, direct=direct)
+        _check_start(record, executors, settings, direct=direct)
         intake = Intake(record, executors, by="signal send")
         execute, close = _execution(settings, executors, direct=direct)
         try:
@@ -56,13 +57,14 @@ def send(
     raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
 
 
-def _check_start(record: Record, executors: Executors, *, direct: bool) -> None:
+def _check_start(record: Record, executors: Executors, settings: Settings, *, direct: bool) -> None:
     # With --direct the command may send orders, so it checks the executors file as a process does at its start.
     # Otherwise it only records the settings that it routes by. While PostgreSQL is away nothing is checked, because
     # every signal is refused anyway.
     with suppress(RecordUnavailable):
         if direct:
             check_start(record, executors, by="signal send")
+            check_channels(record, executors, settings=settings)
         else:
             keep_settings(record, executors)
 

@@ -178,7 +178,17 @@ def test_real_money_without_a_channel_needs_alerts_none(record: Record, tmp_path
 
 
 @pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize("command", [["work", "argo"], ["keep"], ["produce"], ["serve"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["work", "argo"],
+        ["keep"],
+        ["produce"],
+        ["serve"],
+        ["signal", "send", "--direct"],
+        ["probe", "argo", "--never-marketable"],
+    ],
+)
 def test_no_process_of_real_money_starts_untested(
     core: Core, processes: Processes, tmp_path: Path, command: list[str]
 ) -> None:
