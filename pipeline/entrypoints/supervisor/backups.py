@@ -75,7 +75,8 @@ def replace_embedded(url: str, file: Path, *, by: str) -> str:
         RecordUnavailable: PostgreSQL is away; the record is unchanged.
     """
     kept = f"{DATABASE}_until_{datetime.now(UTC):%Y%m%dt%H%M%S}"
-    with psycopg.connect(_with_database(url, "postgres"), autocommit=True) as connection:
+    with _connected(_with_database(url, "postgres")) as connection:
+        connection.autocommit = True  # A database cannot be created inside a transaction.
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_RESTORED)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_RESTORED)))
         read_backup(_with_database(url, _RESTORED), file, by=by)

@@ -22,9 +22,10 @@ from config.services import Services, write_services
 from pipeline.entrypoints.cli.app import app
 from pipeline.entrypoints.doctor.findings import CheckStatus
 from pipeline.entrypoints.doctor.restores import check_restore
+from pipeline.entrypoints.supervisor.backups import replace_embedded
 from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.entrypoints.supervisor.offline import offline_postgres
-from pipeline.model.errors import ConfigInvalid, NotPossible
+from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.servers import with_database
@@ -201,3 +202,8 @@ def test_status_lists_the_homes_and_what_runs_there(home: Path) -> None:
     assert (nothing.return_value, running.return_value) == (1, 0)
     assert f"{home}: runs (pid {os.getpid()}), http://127.0.0.1:8000" in running.stdout
     assert "argo (exchange), prop_firm (exchange)" in running.stdout
+
+
+def test_a_restore_while_postgresql_is_away_is_an_error_of_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecordUnavailable):
+        replace_embedded("postgresql://127.0.0.1:1/tradewire", tmp_path / "backup", by="test")
