@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from pipeline.entrypoints.cli.app import app
+from tests.command import app
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.entrypoints.cli.app import app
+from tests.command import app
 
 FOLDER = Path(__file__).parent / "bad_executors"
 FILES = sorted(FOLDER.glob("*.toml"))

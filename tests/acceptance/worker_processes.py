@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pipeline.entrypoints.cli.app import main
+from pipeline.entrypoints.cli.run import main
 from pipeline.entrypoints.supervisor.servers.spawn import LIFELINE
 
 # Imported in the parent, so that the workers do not each import it again.

@@ -15,6 +15,7 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings, readable_settings
 from config.services import effective, running_services
 from config.show import export_lines, service_variables, shown_executors, shown_problems, shown_settings, shown_text
+from pipeline.entrypoints.cli import settings
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.source_reach import source_problems, untraded_source_problems
@@ -100,6 +101,10 @@ def env(*, as_json: AsJson = False) -> None:
 def reference() -> None:
     """Print every variable and key with its default and meaning: the page pipeline/docs/configuration.md."""
     echo(*page().splitlines())
+
+
+for command in (settings.diff, settings.accept, settings.forget):
+    app.command()(command)
 
 
 def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], not_yet: list[str]) -> None:

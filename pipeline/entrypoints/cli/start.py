@@ -8,7 +8,7 @@ from types import FrameType
 def main() -> None:
     """Load and run the command."""
     signal.signal(signal.SIGINT, _end)
-    from pipeline.entrypoints.cli.app import main as run  # noqa: PLC0415 -- slow
+    from pipeline.entrypoints.cli.run import main as run  # noqa: PLC0415 -- slow
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     run()

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline.accounts.equity_corrections import correct, read
 from pipeline.accounts.limit_usage import Headroom, headroom
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from pipeline.views.account_schemas import HeadroomView
+from tests.command import app
 from tests.factories import Core
 from tests.integration.watching import Settings, baseline, hold, limited, look, lose, switches
 

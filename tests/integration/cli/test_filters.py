@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
+from tests.command import app
 from tests.factories import Core
 
 Run = Callable[..., Result]

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.accounts.switches import Switches
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.switches import SwitchKind
+from tests.command import app
 from tests.factories import Core
 from tests.integration.views.test_reports import KEYS
 from tests.integration.watching import hold, limited, look, lose

@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import turn_on
-from pipeline.entrypoints.cli.app import app
 from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.model.switches import SwitchKind
+from tests.command import app
 from tests.factories import Core, executor_toml, until
 from workers.keeper.account_controls import account_controls_of
 

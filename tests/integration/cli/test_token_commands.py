@@ -7,10 +7,10 @@ import json
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from pipeline.operations.tokens import Scope, holder_of
 from pipeline.store.record import Record
+from tests.command import app
 
 READ = ["token", "add", "grafana", "--scope", "read"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid, NotPossible
+from tests.command import app
 from tests.exchange_fixtures import TOKEN, ExchangeProcess
 from tests.integration.exchange.test_exchange_faults import accepted, submit
 from tests.waiting import until

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.intake.intake import Intake
 from pipeline.intake.sources.file import FileSource
 from pipeline.model.errors import InvalidSignal
+from tests.command import app
 from tests.factories import signal
 from tests.integration.execution_states import Rows
 from tests.web import LOAD

@@ -19,7 +19,6 @@ from typer.testing import CliRunner, Result
 from config.executors import load_executors
 from config.places import shipped
 from config.services import Services, write_services
-from pipeline.entrypoints.cli.app import app
 from pipeline.entrypoints.doctor.findings import CheckStatus
 from pipeline.entrypoints.doctor.restores import check_restore
 from pipeline.entrypoints.supervisor.backups import replace_embedded
@@ -28,6 +27,7 @@ from pipeline.entrypoints.supervisor.offline import offline_postgres
 from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
+from tests.command import app
 from tests.servers import with_database
 
 _POSITION = "INSERT INTO holding (account_number, symbol, strategy, quantity) VALUES ('A1', 'AAPL', 's', 7)"

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from config.executors import load_executors
 from config.schema.settings import Settings
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
 from pipeline.store.record import Record
 from pipeline.views.history import signal_history
+from tests.command import app
 from tests.integration.execution_states import Rows
 from tests.integration.record_clock import shift_clock
 from tests.integration.webhooks.webhook_stage import SECRET, Stage, webhook_stage

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.entrypoints.cli.reasons import CODES, LEADS, ReasonGroup, page
 from pipeline.model.reason_catalogue import CATALOGUE
 from pipeline.model.reasons import Code
+from tests.command import app
 
 PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "reasons.md"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.errors import ConfigInvalid
+from tests.command import app
 
 REPOSITORY = Path(__file__).parents[3]
 

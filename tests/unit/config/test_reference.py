@@ -12,7 +12,7 @@ from config.checks.strictness import DIRECTIONS
 from config.reference import page
 from config.schema.settings import Settings, variable
 from config.webhooks import Template, WebhookSettings
-from pipeline.entrypoints.cli.app import app
+from tests.command import app
 
 PAGE = Path(__file__).parents[3] / "pipeline" / "docs" / "configuration.md"
 ROWS = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in page().splitlines() if line[:3] == "| `"]

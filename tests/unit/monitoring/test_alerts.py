@@ -28,7 +28,7 @@ def test_the_page_has_a_section_for_every_kind_of_alert() -> None:
 def test_the_page_names_only_commands_that_exist() -> None:
     from typer.main import get_command
 
-    from pipeline.entrypoints.cli.app import app
+    from tests.command import app
 
     known = set(get_command(app).commands)  # type: ignore[attr-defined]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import typer
 
 from config.schema.settings import BETWEEN_PROCESSES, Settings
-from pipeline.entrypoints.cli.app import app
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Signal
 from pipeline.model.states import State
+from tests.command import app
 from tests.faults import assert_none
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,40 @@
+"""Run the `tradewire` command. Each subcommand parses its arguments, calls one service, and prints the result."""
+
+import errno
+import os
+import sys
+
+from config.left_over import left_over_variables
+from pipeline.entrypoints.cli.commands import build
+from pipeline.entrypoints.cli.output import echo
+from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
+from pipeline.model.errors import ConfigInvalid, MissingRights, TradewireError, Unavailable
+
+# The disk is full, a quota is used up, or the file system is read-only.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def main() -> None:
+    """Run the command. Exit 2 for a wrong setting or argument or a missing database right, and 1 for other errors."""
+    watch_lifeline()
+    try:
+        build(sys.argv[1:])()
+    except ConfigInvalid as error:
+        for problem in error.problems:
+            echo(str(problem), err=True)
+        sys.exit(2)
+    except TradewireError as error:
+        echo(f"tradewire: {error}", err=True)
+        if isinstance(error, Unavailable) and (hint := left_over_variables()) is not None:
+            echo(f"tradewire: {hint}", err=True)
+        sys.exit(2 if isinstance(error, MissingRights) else 1)
+    except BrokenPipeError:
+        # `tradewire executions | head` closes the pipe early, which is not an error.
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        echo(f"tradewire: {error.filename or 'the output'} cannot be written: {error.strerror}", err=True)
+        # At a normal exit, the interpreter would try to write the rest of the output.
+        os._exit(1)
