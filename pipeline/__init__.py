@@ -1,1 +1,1 @@
-"""From the signal to the queue, the record, and the entry points on top."""
+"""Record signals, queue their executions, keep accounts and alerts, and run the programs that people start."""

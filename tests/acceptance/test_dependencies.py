@@ -157,7 +157,7 @@ def test_an_outage_is_named_once_and_waited_for(stage: Stage, outage: Outage, pa
         assert len(events) == len(set(events)), (name, events)
         assert all(event.startswith(word) for event in events), (name, events)
     gone, back_again = ("refused", "accepted") if word == "requests" else ("away", "back")
-    # The processes share the request budget of an account, so only the first one that gets an answer logs the end.
+    # The processes of an account share the wait after a 429, and only the one that ends it logs `requests.accepted`.
     reporting = stage.outages() if word == "requests" else ["argo"]
     logged = {
         event.split()[0] for name in reporting for event in stage.outages()[name] if not event.endswith("prop_firm")

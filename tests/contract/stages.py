@@ -46,7 +46,10 @@ class Stage(Protocol):
         """Let *symbol* trade at *price* from now on."""
 
     def transfer(self, amount: Decimal, *, day: date | None = None) -> None:
-        """Pay cash in, or out if *amount* is negative, now or on *day* in New York; then the broker reports no time."""
+        """Pay cash in, or out if *amount* is negative. Without *day* this happens now.
+
+        With *day*, the broker reports the transfer with this date in New York, and without a time.
+        """
 
     def fault(self, kind: Kind, fault: Fault) -> None:
         """Let *fault* happen to every request of *kind*."""

@@ -40,7 +40,10 @@ def _explodes(used: UsedPattern, text: tuple[Any, Any, Any]) -> bool:
 
 
 def _growth(used: UsedPattern, text: tuple[Any, Any, Any]) -> float:
-    """Return how much longer four times the text takes: the least of several tries, as other programs run too."""
+    """Return the factor by which the time grows when the text is four times as long.
+
+    The least of several tries counts, because other programs slow some of them down.
+    """
     if _explodes(used, text):
         return float("inf")
     length = 80
