@@ -24,7 +24,8 @@ log = structlog.get_logger(__name__)
 
 #: A request is sent within this time after its payment, or is paid for again. So the record counts a payment for 62 s,
 #: and the broker never gets more requests in 60 s than the limit allows.
-#: Orders comply, because a lease lasts three seconds, and an order is only sent while one second of the lease is left.
+#: An order is sent right after the transaction that pays for it; a process that is suspended in between for longer
+#: than its lease does not send it.
 GOES_OUT_WITHIN_S = 2.0
 #: A process that reads fast pays for this many reads at once.
 BLOCK = 3

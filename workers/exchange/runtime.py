@@ -193,7 +193,7 @@ class ExchangeRuntime:
         try:
             if changes:
                 self._journal.write(changes, self.venue)
-        except Exception as error:  # noqa: BLE001 - whatever the cause, answers could be false after a restart
+        except Exception as error:  # noqa: BLE001 - for any cause, a restart would lose these changes
             self.failure = error
             self.stopping.set()
             if waiting is not None and not waiting.done():

@@ -13,7 +13,7 @@ from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold
 from workers.rules.exit_forms import taken
 
-#: The source of the further tries of an exit. Each counts as forced when its first try was.
+#: The `source` of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
 RETRY = "tradewire:exit"
 _FLIP = "tradewire:flip"
 #: For the broker, a single order makes no wash trade with an order of these groups, nor with a trailing stop.

@@ -111,7 +111,7 @@ class OrderTerms:
     exchange: tuple[str, str] | None = None
     #: The orders in unused objects of the body.
     others: tuple[InnerOrder, ...] = ()
-    #: The keys that were not read and do not change the order.
+    #: The keys that set no field of the order. They were only searched for another exchange, class or order.
     unused: tuple[str, ...] = ()
 
 

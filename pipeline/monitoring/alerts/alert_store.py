@@ -22,7 +22,7 @@ CALM = timedelta(seconds=10)
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedAlert:
-    """An alert that was opened, found again or ended. *new* is true only for one that was opened."""
+    """An alert that was opened (*new*) or has ended. The statement also returns those that were open already."""
 
     kind: str
     severity: Severity
@@ -48,7 +48,7 @@ class AlertStore:
         lasting = [alert for alert in found.values() if alert.key in known or self._lasts(alert)]
         # A problem that goes away and comes back has to last for the full time again.
         self._pending = {key: since for key, since in self._pending.items() if key in found and key not in known}
-        # If a condition found only a part of the problems, an alert that it did not find is not known to be over.
+        # Only a complete check shows that an alert is over: after a partial one, the problem may still exist.
         complete = {kind for result in results if result.complete for kind in result.kinds}
         return [*_opened(connection, lasting), *self._ended(connection, complete, found)]
 

@@ -82,7 +82,7 @@ def test_every_statement_fits_the_schema(database_url: str) -> None:
 
 @pytest.fixture
 def long_past(rows: Rows, database_url: str, intake: Intake) -> dict[str, Any]:
-    """A record with a hundred thousand ended executions and a few open ones; returns values for every statement."""
+    """Record a hundred thousand ended executions and a few open ones; return the values for the statements of `HOT`."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(HISTORY.format(past=PAST).encode())
     ids = [execution.execution_id for _ in range(5) for execution in intake.record(signal(), source="test").executions]
