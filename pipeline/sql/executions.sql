@@ -172,10 +172,11 @@ LIMIT %(limit)s
 -- name: supersede_other_side
 -- An exit that has something to close ends the earlier entries on the other side that the broker does not have: those
 -- of other strategies too, since the exit would otherwise wait until each of them is decided. It does not end a
--- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT ends
--- every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A close of a strategy's whole position, while the strategy holds nothing yet,
--- ends the strategy's own waiting entries (*ends_own*). An entry that was sent is held only after the broker has
--- answered that it has no such order. If the order is found after all, it is a late order.
+-- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT
+-- ends every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A
+-- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
+-- (*ends_own*). An entry that was sent is held only after the broker has answered that it has no such order. If the
+-- order is found after all, it is a late order.
 WITH superseded AS (
     UPDATE execution AS e
     SET state = 'skipped',
