@@ -153,7 +153,7 @@ def _plain(value: Any) -> Any:
 
 def _shown(value: Any) -> str:
     """Return one fact on one line. Foreign text can neither break the line nor control the terminal."""
-    text = str(_plain(value))
+    text = "none" if value is None else str(_plain(value))
     if text and text.isprintable() and not any(mark in text for mark in ' "='):
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -81,7 +81,7 @@ def line_of(change: FeedChange, *, outcome: str | None = None) -> str:
     """Return one line: time, signal, confidence, executor, state, *outcome* (else reason or order id), milliseconds."""
     confidence = "      " if change.confidence is None else f"{change.confidence:5.1f}%"
     took_ms = (change.at - change.created_at).total_seconds() * 1000
-    outcome = outcome or change.reason or f"order {change.order_id}"
+    outcome = outcome or change.reason or (f"order {change.order_id}" if change.order_id else "no order yet")
     return (
         f"{change.at:%H:%M:%S} {change.action.value:<4} {change.symbol:<8} {confidence} "
         f"→ {change.executor_id:<12} {change.to_state.value:<10} {outcome}  {took_ms:.0f} ms"

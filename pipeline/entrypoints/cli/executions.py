@@ -111,7 +111,9 @@ def print_life(body: dict[str, Any], *, as_json: bool) -> None:
         return
     signal = body["signal"]
     percent = "" if signal["confidence"] is None else f" at {signal['confidence']} %"
-    echo(f"{signal['action']} {signal['symbol']}{percent}, price {signal['entry_price']}, from {signal['source']}")
+    price = signal["entry_price"] or signal["price"]  # `price` is the word "market".
+    priced = "" if price is None else f", price {price}"
+    echo(f"{signal['action']} {signal['symbol']}{percent}{priced}, from {signal['source']}")
     echo(f"signal {signal['signal_id']}, recorded {signal['recorded_at']}")
     for delivery in body["deliveries"]:
         kind = "re-sent" if delivery["resend_of"] else "delivered"
@@ -136,10 +138,7 @@ def _print_execution(execution: dict[str, Any]) -> None:
     if execution["pruned_at"] is not None and execution["reason"]:
         echo(f"  {execution['reason']}")
     for order in execution["orders"]:
-        echo(
-            f"  order {order['order_id']} ({order['client_order_id']}) order_status={order['order_status']} "
-            f"filled {order['filled_quantity']} at {order['filled_average_price']}"
-        )
+        echo(f"  {_order_line(order)}")
     if execution["settings"]["hash"] is not None:
         echo(f"  {_settings_line(execution['settings'])}")
     if execution.get("remedy"):
@@ -150,7 +149,16 @@ def _attempt_line(attempt: dict[str, Any]) -> str:
     took = "" if attempt["took_ms"] is None else f" in {attempt['took_ms']} ms"
     asked = f" request_id={attempt['request_id']}" if attempt["request_id"] else ""
     message = f" {attempt['message']}" if attempt["message"] else ""
-    return f"sent {attempt['sent_at']}: {attempt['outcome']}{took}{asked}{message}"
+    sent = "not sent" if attempt["sent_at"] is None else f"sent {attempt['sent_at']}"
+    return f"{sent}: {attempt['outcome']}{took}{asked}{message}"
+
+
+def _order_line(order: dict[str, Any]) -> str:
+    if order["order_id"] is None:
+        return f"order {order['client_order_id']}: the broker has given it no id"
+    price = "" if order["filled_average_price"] is None else f" at {order['filled_average_price']}"
+    status = "" if order["order_status"] is None else f" order_status={order['order_status']}"
+    return f"order {order['order_id']} ({order['client_order_id']}){status} filled {order['filled_quantity']}{price}"
 
 
 def _settings_line(settings: dict[str, Any]) -> str:

@@ -136,6 +136,14 @@ def test_a_close_without_a_confidence_has_a_line_too(followed: Followed, executi
     assert "AAPL            → argo" in line
 
 
+def test_a_line_without_an_order_and_a_reason_has_no_none(
+    followed: Followed, execution_states: ExecutionStates
+) -> None:
+    execution_states.recorded()
+
+    assert "None" not in "".join(line_of(row) for row in followed.until(1))
+
+
 def test_a_move_for_programs_has_every_key(followed: Followed, execution_states: ExecutionStates) -> None:
     execution_id = execution_states.reached("rejected", "rejected_by_broker", order_id="o-1")
 

@@ -85,7 +85,7 @@ def test_figures_keep_their_digits_in_json() -> None:
     ("value", "shown"),
     [
         ("plain", "x=plain"),
-        (None, "x=None"),
+        (None, "x=none"),
         ("", 'x=""'),
         ("two words", 'x="two words"'),
         ("a=b", 'x="a=b"'),

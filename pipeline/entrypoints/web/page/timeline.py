@@ -57,12 +57,16 @@ def _sends(execution: ExecutionHistory) -> Iterator[Moment]:
 
 def _orders(execution: ExecutionHistory) -> Iterator[Moment]:
     for order in execution.orders:
-        request = ", ".join(f"{name} {value}" for name, value in sorted(order.request.items()) if name != _OWN_ID)
+        terms = [(name, value) for name, value in sorted(order.request.items()) if value is not None]
+        request = ", ".join(f"{name} {value}" for name, value in terms if name != _OWN_ID)
         yield _moment(execution, order.intended_at, f"intent written: {order.client_order_id}", detail=request)
         if order.ended_at is not None:
             price = number_json(order.filled_average_price)
             filled = f"{number_json(order.filled_quantity)} filled" + ("" if price is None else f" at {price}")
-            yield _moment(execution, order.ended_at, f"order over: {order.order_status}", detail=filled)
+            text = (
+                "order over: not at the broker" if order.order_status is None else f"order over: {order.order_status}"
+            )
+            yield _moment(execution, order.ended_at, text, detail=filled)
 
 
 def _request(request_id: str | None) -> str | None:
