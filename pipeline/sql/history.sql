@@ -26,7 +26,14 @@ ORDER BY generation
 -- The state changes after a number, without the newest: a change with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,
     e.symbol, e.action, e.created_at, e.signal_id, s.confidence, o.order_id, o.filled_quantity,
-    o.filled_average_price
+    o.filled_average_price,
+    CASE WHEN h.to_state = 'held' THEN NOT EXISTS (
+        SELECT
+        FROM history AS earlier
+        WHERE earlier.execution_id = h.execution_id
+            AND earlier.history_id < h.history_id
+            AND earlier.to_state = 'held'
+    ) ELSE false END AS first_hold
 FROM history AS h
 JOIN execution AS e USING (execution_id)
 JOIN signal AS s USING (signal_id)

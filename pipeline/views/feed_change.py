@@ -32,6 +32,8 @@ class FeedChange:
     order_id: str | None
     filled_quantity: Decimal | None
     filled_average_price: Decimal | None
+    #: Whether the execution is held for the first time.
+    first_hold: bool
 
     @property
     def reason(self) -> str | None:

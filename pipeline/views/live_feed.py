@@ -27,11 +27,11 @@ _JSON_NAMES = {"from_state": "from", "to_state": "status"}
 
 
 def follow_feed(database_url: str, stop: threading.Event) -> Iterator[str]:
-    """Yield a line per execution that is decided from now on, and per order that fills, until *stop* is set."""
+    """Yield a line per execution that is decided or first held from now on, and per order that fills, until *stop*."""
     fills = Fills()
     with Record(database_url, connections=1, retry_for_s=1.0) as record:
         for change in follow_changes(record, stop):
-            if is_decision(change):
+            if is_news(change):
                 yield line_of(change)
             filled = fills.outcome(change)
             if filled is not None:
@@ -75,6 +75,11 @@ def is_decision(change: FeedChange) -> bool:
     """Return whether *change* decided the execution. A later fill of its order is not a decision."""
     undecided_before = change.from_state is None or change.from_state in UNDECIDED
     return undecided_before and change.to_state not in UNDECIDED
+
+
+def is_news(change: FeedChange) -> bool:
+    """Return whether a person should see *change*: a decision, or the first hold of an execution."""
+    return change.first_hold or is_decision(change)
 
 
 def line_of(change: FeedChange, *, outcome: str | None = None) -> str:

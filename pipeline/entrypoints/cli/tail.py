@@ -25,10 +25,12 @@ def tail(
     status: Annotated[str | None, typer.Option(help="Only changes to this state.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only state changes with this reason code.")] = None,
     after: Since = None,
-    every: Annotated[bool, typer.Option("--all", help="Print every state change, not only decisions.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print every state change, not only decisions and first holds.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for every state change.")] = False,
 ) -> None:
-    """Print decisions as they are made, until Ctrl-C."""
+    """Print decisions, and entries that begin to wait, as it happens, until Ctrl-C."""
     wanted = Wanted(
         executor_id=executor,
         symbol=symbol_of(symbol),

@@ -13,7 +13,7 @@ from pipeline.model.texts import printable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from pipeline.views.feed_change import FeedChange
-from pipeline.views.live_feed import changes_after, is_decision, last_change, line_of
+from pipeline.views.live_feed import changes_after, is_news, last_change, line_of
 
 _READ_EVERY_S = 0.2
 _RETRY_EVERY_S = 0.5
@@ -32,7 +32,7 @@ _STYLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A filter of state changes. Without a state, a reason or *every*, only changes that decide an execution pass."""
+    """A filter of state changes. Without a state, a reason or *every*, decisions and first holds pass."""
 
     executor_id: str | None = None
     symbol: str | None = None
@@ -46,7 +46,7 @@ class Wanted:
             return False
         if self.state not in (None, row.to_state) or self.reason not in (None, row.reason_code):
             return False
-        return self.every or self.state is not None or self.reason is not None or is_decision(row)
+        return self.every or self.state is not None or self.reason is not None or is_news(row)
 
 
 def follow(

@@ -22,11 +22,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.terminal.actions import Actions
 from pipeline.entrypoints.terminal.changes import follow
 from pipeline.entrypoints.terminal.figures import read
 from pipeline.entrypoints.terminal.screen import KEYS, View, draw
+from pipeline.model.switches import SwitchKind
 from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.record import Record
 from tests.core_fixtures import Processes, Started
@@ -254,6 +256,18 @@ def test_tail_filters_by_executor_symbol_state_and_reason_and_ends_clean(two: Co
     symbols = {json.loads(line)["symbol"] for line in processes.said(tails["symbol"]).splitlines()}
     assert symbols == {"AAPL"}
     assert all("queued" in line for line in lines["status"].splitlines())
+
+
+def test_tail_shows_the_first_hold_of_an_entry_during_a_pause(two: Core, processes: Processes) -> None:
+    Switches(two.record).turn("argo", SwitchKind.PAUSED, by="ann", why="lunch")
+    tail = tailing(two, processes, "--executor", "argo")
+    held = two.run(two.send("AAPL"))
+
+    line = until(lambda: processes.said(tail), within_s=WAIT_S)
+    tail.send_signal(signal.SIGINT)
+
+    assert held["state"] == "held"
+    assert "held       paused by=ann" in line
 
 
 def test_a_reason_that_does_not_exist_is_refused(two: Core, processes: Processes) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import USUAL, Record, RetryFor
-from pipeline.views.live_feed import change_json, follow_changes, follow_feed, is_decision, line_of
+from pipeline.views.live_feed import change_json, follow_changes, follow_feed, is_decision, is_news, line_of
 from tests.factories import signal, until
 from tests.integration.execution_states import ExecutionStates, Rows
 
@@ -115,6 +115,19 @@ def test_a_decision_is_the_first_move_out_of_undecided(
     assert decisions == [("argo", "accepted"), ("prop_firm", "skipped")]
 
 
+def test_the_first_hold_of_an_execution_is_news_and_its_repeats_are_not(
+    followed: Followed, execution_states: ExecutionStates
+) -> None:
+    execution_id = execution_states.recorded()
+    for _ in range(3):
+        execution_states.claimed(execution_id)
+        execution_states.moved(execution_id, "held", "paused", by="ann")
+
+    (line,) = [line_of(row) for row in followed.until(8) if is_news(row)]
+
+    assert "held       paused by=ann" in line
+
+
 def test_a_line_has_signal_outcome_and_duration(followed: Followed, execution_states: ExecutionStates) -> None:
     execution_states.reached("filled", order_id="o-1", filled=5)
     execution_states.reached("skipped", "no_position")
@@ -203,3 +216,20 @@ def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, executio
 
     assert "order o-1" in lines[-2]
     assert " filled     5 at " in lines[-1]
+
+
+def test_the_feed_of_up_tells_that_an_entry_waits(database_url: str, execution_states: ExecutionStates) -> None:
+    stop = threading.Event()
+    lines: list[str] = []
+
+    def follow_until_the_first() -> None:
+        for line in follow_feed(database_url, stop):
+            lines.append(line)
+            stop.set()
+
+    thread = threading.Thread(target=follow_until_the_first, daemon=True)
+    thread.start()
+    until(lambda: execution_states.reached("held", "paused") and stop.wait(0.3))
+    thread.join(15)
+
+    assert "held       paused" in lines[0]
