@@ -20,6 +20,8 @@ from pipeline.store.statements import sql
 
 _CENT = Decimal("0.01")
 _TENTH = Decimal("0.1")
+#: The units of the limits that are counts.
+_COUNTED = {"open_positions": "positions", "group_positions": "positions", "orders_per_day": "entries"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Headroom:
 
     executor_id: str
     account: str
+    #: The account's currency.
+    currency: str
     #: The key below `.limits`. A limit that applies to each group has the group's name after a dot.
     limit: str
     used: Decimal
@@ -38,6 +42,11 @@ class Headroom:
     read_at: datetime
     #: The account's trading day.
     day: date | None
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of the figures: the account's currency, positions or entries."""
+        return _COUNTED.get(self.limit.partition(".")[0], self.currency)
 
     @property
     def left(self) -> Decimal:
@@ -86,6 +95,7 @@ def _of(connection: Connection[DictRow], executor: ExecutorSettings) -> list[Hea
         Headroom(
             executor_id=executor.id,
             account=snapshot.account.number,
+            currency=snapshot.account.currency,
             limit=usage.limit,
             used=_cents(usage.used),
             allowed=_cents(usage.allowed),

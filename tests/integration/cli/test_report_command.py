@@ -60,8 +60,10 @@ def test_json_has_the_contracts_keys_and_what_limits_leave_and_switches_stop(cor
 def test_people_see_a_line_per_limit_and_per_switch(report: Report) -> None:
     lines = report().splitlines()
 
-    [loss] = [line for line in lines if "daily_loss_percent" in line]
-    assert loss.split() == ["argo", "daily_loss_percent", "4500", "5000", "500", "money", "90.0", "%", "reduce"]
+    [head] = [line for line in lines if line.startswith("limits")]
+    [loss] = [line for line in lines if "daily_loss" in line and line.endswith("reduce")]
+    assert head.split() == ["limits", "used", "allowed", "left", "unit", "%", "used"]
+    assert loss.split() == ["argo", "daily_loss", "4500", "5000", "500", "USD", "90.0", "%", "reduce"]
     [stopped] = [line for line in lines if "reducing" in line]
     assert stopped.startswith("argo")
     assert "reducing_daily_loss lost=4500.00 allowed=5000.00" in stopped
@@ -73,3 +75,20 @@ def test_counts_are_told_also_when_the_executors_file_is_broken(core: Core, repo
     body = json.loads(report("--json"))
 
     assert (body["executions"], body["headroom"], body["switches"]) == (1, None, None)
+
+
+def test_a_gain_uses_nothing_of_a_loss_limit(core: Core, report: Report) -> None:
+    lose(core, -300)
+    look(core)
+
+    [loss] = [line for line in report().splitlines() if line.split()[1:2] == ["daily_loss"]]
+
+    assert loss.split()[2:8] == ["0", "5000", "5000", "USD", "0", "%"]
+
+
+def test_states_and_reasons_are_below_headings(core: Core, report: Report) -> None:
+    core.send("MSFT", confidence=10)
+
+    lines = [line.strip() for line in report().splitlines()]
+
+    assert lines.index("by state") < lines.index("by reason") < lines.index("1  confidence_below_minimum")
