@@ -16,18 +16,25 @@ from pipeline.startup.context import open_record, settings_for_a_person
 
 # Details newer than this are always kept: the rules look back for some days, and people ask about last week.
 _LEAST = timedelta(days=7)
+# What a dry run counts unless --before names another time.
+_USUAL = "180d"
 
 
 def retention(
     *,
     before: Annotated[
-        str, typer.Option(metavar="T", help="Remove details of what ended before: RFC 3339, or like 90d ago.")
-    ] = "180d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print how much it would be.")] = False,
+        str | None, typer.Option(metavar="T", help="Remove details of what ended before: RFC 3339, or like 90d ago.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing; print how much it would be (without --before: 180d).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove old details from the record. Signals, executions and orders stay, with every id and fill."""
-    moment = parsed("--before", before, moment_of)
+    if before is None and not dry_run:
+        message = f"names what is removed, such as `--before {_USUAL}`; `--dry-run` prints how much that would be"
+        raise ConfigInvalid([Problem(key="--before", message=message)])
+    moment = parsed("--before", before or _USUAL, moment_of)
     if moment is None or moment > datetime.now(UTC) - _LEAST:
         message = f"must be at least {_LEAST.days} days ago: rules and people need what is newer"
         raise ConfigInvalid([Problem(key="--before", message=message)])

@@ -186,5 +186,8 @@ def test_the_command_counts_and_removes_and_refuses_what_is_too_new(core: Core, 
     counted = json.loads(said[said.index("{") :])
     assert (code, counted["dry_run"]) == (0, True)
     assert counted["executions"] >= 3
-    assert f"of {counted['executions']} executions" in run()[1]
-    assert "of 0 executions" in run()[1]
+    refused = run()
+    assert refused[0] == 2
+    assert "--before 180d" in refused[1]
+    assert f"of {counted['executions']} executions" in run("--before", "180d")[1]
+    assert "of 0 executions" in run("--before", "180d")[1]
