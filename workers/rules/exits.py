@@ -97,7 +97,7 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
 
 def _others(case: Case, held: Decimal) -> str:
     """Name the other strategies that hold the symbol, and how much of *held* no strategy holds, by the record."""
-    others = {name or "none": abs(quantity) for name, quantity in case.own.others.items()}
+    others = {name or "no strategy": abs(quantity) for name, quantity in case.own.others.items()}
     unknown = held - sum(others.values())
     named = [f"{name}: {plain(quantity)}" for name, quantity in others.items()]
     return ", ".join([*named, *([f"not by tradewire: {plain(unknown)}"] if unknown > 0 else [])])

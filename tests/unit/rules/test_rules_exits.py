@@ -133,7 +133,7 @@ def test_an_exit_without_a_holding_of_its_own_names_who_holds_the_position() -> 
 
     assert codes(verdict) == ["no_position"]
     assert isinstance(verdict, Skip)
-    assert verdict.reasons[0].facts["held_by"] == "momentum: 3, none: 2, not by tradewire: 2"
+    assert verdict.reasons[0].facts["held_by"] == "momentum: 3, no strategy: 2, not by tradewire: 2"
 
 
 def test_an_exit_that_is_to_be_sent_again_does_not_sell_another_strategys_shares() -> None:
