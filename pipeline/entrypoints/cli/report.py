@@ -9,6 +9,7 @@ from pipeline.accounts.losses import LimitStep
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.entrypoints.cli.output import echo, echo_json
+from pipeline.entrypoints.cli.switches import reason_after
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.store.record import Record
@@ -91,4 +92,4 @@ def _print_accounts(body: dict[str, Any], limits: list[Headroom]) -> None:
     if switches:
         echo("", "switches")
     for switch in switches:
-        echo(f"{switch['executor_id']:<12} {switch['kind']}  {switch['reason']}")
+        echo(f"{switch['executor_id']:<12} {switch['kind']}{reason_after(switch['kind'], switch['reason'])}")

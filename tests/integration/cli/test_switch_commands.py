@@ -146,7 +146,7 @@ def test_active_switches_are_printed_for_people(core: Core) -> None:
 
     lines = run("halt", "argo").stdout.splitlines()
 
-    assert [line.split("  ")[0] for line in lines] == ["argo: paused", "argo: halted"]
+    assert [line.split(" by=")[0] for line in lines] == ["argo: paused", "argo: halted"]
     assert "why=lunch" in lines[0]
     assert run("resume", "argo").stdout.splitlines()[-1] == "argo: trading: no switch is on"
 
@@ -227,3 +227,10 @@ def test_flatten_without_the_record_names_the_way_that_needs_none(
 
     assert ended.exit_code != 0
     assert "--direct" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["pause", "reduce", "halt", "resume"])
+def test_two_names_are_refused_with_what_to_write(core: Core, command: str) -> None:
+    result = run(command, "argo", "prop_firm")
+
+    assert "name one executor, or --all" in str(result.exception)
