@@ -61,13 +61,17 @@ class SymbolHistory(JsonModel):
     refused: tuple[RefusedInput, ...]
 
     def silence(self) -> str:
-        """Return one sentence for a symbol without signals: the period, the last signals, and the refused input."""
+        """Return `silence_lines` as one sentence."""
+        return "; ".join(self.silence_lines())
+
+    def silence_lines(self) -> list[str]:
+        """Return the parts of the answer without signals: the period, the last signals, and the refused input."""
         parts = [f"no signal for {self.symbol} from {_clock(self.since)} to {_clock(self.until)}"]
         if self.last_of_symbol is not None:
             parts.append(f"its last was from `{self.last_of_symbol.source}` at {_clock(self.last_of_symbol.at)}")
         seen = [f"`{last.source}` at {_clock(last.at)} ({last.symbol})" for last in self.last_of_sources]
         parts.append(f"last signals: {', '.join(seen)}" if seen else "no source sent a signal in the day before")
-        return "; ".join([*parts, *map(str, self.refused)])
+        return [*parts, *map(str, self.refused)]
 
 
 def ask(record: Record, symbol: str, *, at: datetime | None) -> SymbolHistory:

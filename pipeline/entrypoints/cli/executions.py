@@ -1,6 +1,6 @@
 """The commands `executions` and `why`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
@@ -87,7 +87,8 @@ def why(
         echo(*[""] if number else [])  # An empty line between two signals.
         print_life(body, as_json=False)
     if not lives:
-        echo(answer.silence())
+        first, *more = answer.silence_lines()
+        echo(first, *(f"  {line}" for line in more))
     # Without a signal, `silence` has already shown the refused input.
     for row in answer.refused if lives else ():
         if row.mentions_symbol:
@@ -127,12 +128,14 @@ def _print_execution(execution: dict[str, Any]) -> None:
     echo("", f"{execution['executor_id']} ({execution['mode']}): {execution['status']}  {execution['execution_id']}")
     if execution["pruned_at"] is not None:
         echo(f"  its steps and attempts were removed by `tradewire retention` at {execution['pruned_at']}")
-    for move in execution["moves"]:
+    for move, repeats in _folded(execution["moves"]):
         reason = f"  {move['reason']}" if move["reason"] else ""
         why = f"  ({move['why']})" if move["why"] else ""
         # If there is a reason, its figures already contain the request id.
         asked = f"  request_id={move['request_id']}" if move["request_id"] and not reason else ""
         echo(f"  {move['after_ms']:>10.1f} ms  {move['to']:<16} by {move['by']}{reason}{asked}{why}")
+        if repeats:
+            echo(f"  {repeats[-1]['after_ms']:>10.1f} ms  {'':<16} held {len(repeats) + 1} times until then")
     for attempt in execution["attempts_made"]:
         echo(f"  {_attempt_line(attempt)}")
     if execution["pruned_at"] is not None and execution["reason"]:
@@ -143,6 +146,26 @@ def _print_execution(execution: dict[str, Any]) -> None:
         echo(f"  {_settings_line(execution['settings'])}")
     if execution.get("remedy"):
         echo(f"  {execution['meaning']} {execution['remedy']}")
+
+
+def _folded(moves: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Yield each state change, and the holds for the same reason that follow a hold; their claims are left out."""
+    place = 0
+    while place < len(moves):
+        move, repeats = moves[place], list[dict[str, Any]]()
+        if move["to"] == State.HELD:
+            while _is_repeat(move, moves[place + 1 : place + 3]):
+                place += 2
+                repeats.append(moves[place])
+        yield move, repeats
+        place += 1
+
+
+def _is_repeat(held: dict[str, Any], following: list[dict[str, Any]]) -> bool:
+    if [each["to"] for each in following] != [State.SUBMITTING, State.HELD]:
+        return False
+    claim, again = following
+    return not claim["reason"] and (again["reason"], again["why"]) == (held["reason"], held["why"])
 
 
 def _attempt_line(attempt: dict[str, Any]) -> str:

@@ -56,3 +56,21 @@ def test_an_order_without_an_id_and_an_unsent_attempt_print_no_none(
     assert "None" not in " ".join(
         f"{each.text} {each.detail}" for each in timeline(history.executions[0]) if each.detail
     )
+
+
+def test_equal_holds_in_a_row_are_one_line_with_their_count(
+    record: Record, execution_states: ExecutionStates, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execution_id = execution_states.recorded()
+    for by in ("ann", "ann", "ann", "ben"):
+        execution_states.claimed(execution_id)
+        execution_states.moved(execution_id, "held", "paused", by=by)
+    body = signal_history(record, execution_id).to_json()
+    capsys.readouterr()
+
+    print_life(body, as_json=False)
+
+    said = capsys.readouterr().out
+    assert (said.count("paused by=ann"), said.count("paused by=ben")) == (1, 1)
+    assert "held 3 times until then" in said
+    assert said.count(" submitting ") == 2

@@ -93,3 +93,13 @@ def test_the_command_takes_a_symbol_in_any_form_and_an_id_as_before(core: Core, 
     assert [each["signal"]["symbol"] for each in body["signals"]] == ["AAPL"]
     assert silent.startswith("no signal for IBM from ")
     assert "neither an id nor a symbol" in wrong
+
+
+def test_the_command_prints_each_part_of_a_silence_on_a_line(core: Core, processes: Processes) -> None:
+    refuse(core)
+    refuse(core, symbol="IBM")
+
+    lines = answered(core, processes, "AAPL").splitlines()
+
+    assert lines[0].startswith("no signal for AAPL from ")
+    assert [line.split(" refused")[0] for line in lines[2:]] == ["  a delivery of `tv`"] * 2
