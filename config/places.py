@@ -96,7 +96,8 @@ def require_home(settings: Settings) -> None:
     """
     homes = running_homes() or started_homes()[:1]
     if homes and not (_is_named(settings) or _is_place(settings)):
-        message = f"this command acts on no home that was only started last; set it to {' or '.join(map(str, homes))}"
+        ways = " or ".join(f"run `export TRADEWIRE_HOME={home}` (or `cd {home.parent}`)" for home in homes)
+        message = f"this folder has no home, and a command that changes something chooses none by itself: {ways}"
         raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
 
 

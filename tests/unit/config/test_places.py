@@ -181,8 +181,9 @@ def test_beside_a_running_up_the_users_folder_is_not_taken_in_silence(tmp_path: 
 def test_a_command_that_trades_says_which_homes_it_may_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = started_in(tmp_path / "one")
 
-    with pytest.raises(ConfigInvalid, match=str(home)):
+    with pytest.raises(ConfigInvalid, match=str(home)) as caught:
         require_home(located_settings())
+    assert f"run `export TRADEWIRE_HOME={home}` (or `cd {home.parent}`)" in str(caught.value)
 
     monkeypatch.chdir(tmp_path / "one")
     require_home(located_settings())
