@@ -28,7 +28,10 @@ def try_(
     settings = settings_for_a_person("alerts")
     alerts = load_alerts(settings)
     if not alerts.channels:
-        message = f"no channel is set up: {settings.alerts} names none"
+        message = (
+            f"no channel is set up: {settings.alerts} names none. An example is in the comments of the file that "
+            f"`tradewire init` writes; pipeline/docs/alerts.md explains it"
+        )
         raise ConfigInvalid([Problem(key="channels", message=message)])
     with open_to_change(settings) as record:
         names = list(dict.fromkeys(channels or alerts.channels))  # Each once, in the order given.

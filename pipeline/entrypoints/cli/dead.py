@@ -8,7 +8,7 @@ import typer
 
 from pipeline.entrypoints.cli.executions import print_life
 from pipeline.entrypoints.cli.options import AsJson, By
-from pipeline.entrypoints.cli.output import echo, echo_json
+from pipeline.entrypoints.cli.output import echo, echo_hint, echo_json
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.arguments import check_name, id_of
 from pipeline.startup.context import open_record, open_to_change, settings_for_a_person
@@ -43,6 +43,8 @@ def list_(
             f"{dead_letter.execution_id}  {dead_letter.opened_at:%Y-%m-%d %H:%M:%S}  {dead_letter.executor_id}  "
             f"{dead_letter.action.value} {dead_letter.symbol}  {dead_letter.reason}"
         )
+    if dead_letters and not as_json:
+        echo_hint("`tradewire dead show ID` shows the whole history of one.")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.cli.options import AsJson, Since
-from pipeline.entrypoints.cli.output import echo, echo_json
+from pipeline.entrypoints.cli.output import echo, echo_hint, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
@@ -54,6 +54,8 @@ def executions(
             f"{body['execution_id']}  {body['created_at'][:19]}Z  {body['executor_id']:<12} {body['action']:<4} "
             f"{body['symbol']:<8} {body['status']:<16} {what}"
         )
+    if bodies:
+        echo_hint("`tradewire why ID` shows the whole history of one.")
 
 
 def why(

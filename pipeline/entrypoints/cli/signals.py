@@ -12,7 +12,7 @@ import typer
 from config.schema.executor import Executors
 from config.schema.settings import Settings
 from pipeline.entrypoints.cli.options import standard_input
-from pipeline.entrypoints.cli.output import echo_json
+from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
@@ -39,7 +39,12 @@ _NO_RETRY_S = 1.0
 def send(
     file: Annotated[str, typer.Argument(help="A file of JSON, or - for standard input.")] = "-",
     *,
-    wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait at most for the outcomes.")] = 0.0,
+    wait: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="Wait at most so long until each is decided: an order id or a reason, not a fill."
+        ),
+    ] = 0.0,
     direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
 ) -> None:
     """Record signals: a JSON object, an array, or JSON lines. Prints one line of JSON for each, in order."""
@@ -54,6 +59,8 @@ def send(
         finally:
             close()
         _print_waited(record, answers, wait)
+    if not answers:
+        echo("0 signals", err=True)
     raise typer.Exit(1 if any("error" in answer for answer in answers) else 0)
 
 
@@ -160,7 +167,10 @@ def _print(answer: dict[str, Any]) -> None:
 
 def _opened(file: str) -> BinaryIO:
     if file == "-":
-        return standard_input()
+        stream = standard_input()
+        if stream.isatty():
+            echo("reading signals from the keyboard; Ctrl-D ends the input", err=True)
+        return stream
     try:
         return Path(file).open("rb")
     except OSError as error:

@@ -241,6 +241,7 @@ def test_a_test_without_any_channel_says_where_to_name_one(core: Core, processes
 
     assert process.wait(30) == 2
     assert "no channel is set up" in processes.said(process)
+    assert "pipeline/docs/alerts.md" in processes.said(process)
 
 
 def test_alerts_are_listed_and_acknowledged_with_who_and_why(core: Core, processes: Processes) -> None:

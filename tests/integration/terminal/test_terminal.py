@@ -316,3 +316,26 @@ def test_an_absence_of_postgres_is_said_once_and_nothing_of_that_time_is_missed(
 
     assert moves == ["AAPL", "AAPL"]
     assert [line.split(",")[0].split(":")[0] for line in said] == ["PostgreSQL is away", "PostgreSQL is back"]
+
+
+def test_lists_name_the_next_command_at_a_terminal_and_not_in_a_pipe(
+    two: Core, terminal: Callable[..., Terminal], processes: Processes
+) -> None:
+    died(two)
+
+    terminal("executions").until("why ID` shows")
+    terminal("dead", "list").until("dead show ID` shows")
+    piped = processes.start(two, "executions")
+
+    assert piped.wait(WAIT_S) == 0
+    assert "why ID" not in processes.said(piped)
+
+
+def test_signals_from_the_keyboard_are_announced_and_no_signal_is_said(
+    two: Core, terminal: Callable[..., Terminal]
+) -> None:
+    screen = terminal("signal", "send", "-")
+
+    screen.until("Ctrl-D ends the input")
+    screen.press("\x04")
+    screen.until("0 signals")
