@@ -19,6 +19,7 @@ from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import add_handlers, answer
 from pipeline.entrypoints.web.api.limits import RequestLimits
 from pipeline.entrypoints.web.page import actions, docs_page, login, routes, rq
+from pipeline.entrypoints.web.page.not_found import add_not_found
 from pipeline.startup.request_origin import OwnRequestsOnly
 
 _DESCRIPTION = """
@@ -52,6 +53,7 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
         redoc_url=None,
     )
     add_handlers(app)
+    add_not_found(app)
     app.add_middleware(RequestLimits)
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))

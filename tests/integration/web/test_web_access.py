@@ -235,3 +235,11 @@ def test_a_write_of_another_origin_is_refused_with_a_token_too(client: httpx.Cli
 
     assert [answer.status_code for answer in foreign] == [403, 403]
     assert "another origin" not in client.post(path, headers={**BEARER, "Origin": own}).text
+
+
+def test_a_browser_gets_a_page_for_an_unknown_address(client: httpx.Client) -> None:
+    answer = client.get("/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert '<a href="/">' in answer.text
