@@ -77,8 +77,18 @@ class ProcessRow:
     @property
     def facts_text(self) -> str:
         """Return the facts that are text or numbers, without the hashes of the settings."""
-        plain = {name: value for name, value in self.facts.items() if isinstance(value, str | int | float)}
-        return ", ".join(f"{name} {value}" for name, value in plain.items() if name != SETTINGS)
+        values = ((name, value) for name, value in self.facts.items() if isinstance(value, str | int | float))
+        plain = {name: value for name, value in values if name != SETTINGS}
+        return ", ".join([*_keeper_words(plain), *(f"{name} {value}" for name, value in plain.items())])
+
+
+def _keeper_words(facts: dict[str, Any]) -> list[str]:
+    """Take a keeper's facts out of *facts*, and return them in words."""
+    if "leads" not in facts:
+        return []
+    words = ["it leads" if facts.pop("leads") else "another keeper leads"]
+    slowest, behind_s = facts.pop("slowest", None), float(facts.pop("behind_s", 0.0))
+    return words if slowest is None else [*words, f"its slowest task, {slowest}, is {behind_s:.1f} s behind"]
 
 
 class PageData:
