@@ -484,4 +484,5 @@ def test_the_link_of_up_logs_in_once(record: Record, redis_url: str, tmp_path: P
         again = client.get(path)
         assert again.status_code == 403
         assert "used before" in again.text
+        assert "tradewire config env" in again.text
         assert client.get("/").status_code == 303
