@@ -478,7 +478,7 @@ def test_the_link_of_up_logs_in_once(record: Record, redis_url: str, tmp_path: P
 
         first = client.get(path)
         assert (first.status_code, first.headers["location"]) == (303, "/")
-        assert client.get("/").status_code == 200
+        assert "its password is the API token" in client.get("/").text
 
         client.cookies.clear()
         again = client.get(path)
