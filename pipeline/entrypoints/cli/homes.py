@@ -39,7 +39,7 @@ def status(*, as_json: AsJson = False) -> None:
     for one in [] if as_json else homes:
         runs = f"runs (pid {one['pid']}), {one['web_url']}" if one["running"] else "does not run"
         accounts = ", ".join(f"{each['executor_id']} ({each['mode']})" for each in one["accounts"])
-        echo(f"{one['home']}: {runs}\n  {one['executors']}: {accounts or 'no account'}")
+        echo(f"{one['home']}: {runs}", f"  {one['executors']}: {accounts or 'no account'}")
     if not homes and not as_json:
         echo("no home: nothing was started yet")
     raise typer.Exit(0 if any(one["running"] for one in homes) else 1)

@@ -200,7 +200,9 @@ def test_status_lists_the_homes_and_what_runs_there(home: Path) -> None:
     running = run("status")
 
     assert (nothing.return_value, running.return_value) == (1, 0)
-    assert f"{home}: runs (pid {os.getpid()}), http://127.0.0.1:8000" in running.stdout
+    first, second = running.stdout.splitlines()[:2]
+    assert first == f"{home}: runs (pid {os.getpid()}), http://127.0.0.1:8000"
+    assert second.startswith("  /")
     assert "argo (exchange), prop_firm (exchange)" in running.stdout
 
 
