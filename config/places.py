@@ -56,7 +56,8 @@ def located_settings(*, anywhere: bool = False) -> Settings:
     if _has_files(user_folder()):
         settings = settings_in(user_folder())
         if others := [home for home in running if home != settings.home]:
-            raise _unclear([*others, settings.home])
+            # `init` alone makes no home: it counts once `up` was started there.
+            raise _unclear([*others, *([settings.home] if settings.home.is_dir() else [])])
         return settings
     return here
 
@@ -115,7 +116,8 @@ def _settings_of(home: Path) -> Settings:
 
 
 def _unclear(homes: Sequence[Path]) -> ConfigInvalid:
-    message = f"this command must know which home you mean: set it to one of {', '.join(map(str, homes))}"
+    which = "one of " if len(homes) > 1 else ""
+    message = f"this command must know which home you mean: set it to {which}{', '.join(map(str, homes))}"
     return ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
 
 

@@ -178,6 +178,20 @@ def test_beside_a_running_up_the_users_folder_is_not_taken_in_silence(tmp_path: 
         located_settings()
 
 
+def test_files_of_the_user_where_nothing_was_started_are_not_named_as_a_home(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path / "user/tradewire")
+    home = started_in(tmp_path / "one")
+
+    with pytest.raises(ConfigInvalid) as never_started:
+        located_settings()
+    (folder / ".tradewire").mkdir()
+    with pytest.raises(ConfigInvalid) as started:
+        located_settings()
+
+    assert str(never_started.value).endswith(f"set it to {home}")
+    assert str(started.value).endswith(f"set it to one of {home}, {folder}/.tradewire")
+
+
 def test_a_command_that_trades_says_which_homes_it_may_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = started_in(tmp_path / "one")
 
