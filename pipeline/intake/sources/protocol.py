@@ -128,7 +128,7 @@ def open_source_by_name(name: str, context: SourceContext) -> Source:
     """
     known = known_sources()
     if name not in known:
-        listed = ", ".join(sorted(known)) or "none is installed"
+        listed = ", ".join(sorted([*known, "none"]))
         raise ConfigInvalid([Problem(key="TRADEWIRE_SOURCE", message=f"{name!r} is not a source; known are: {listed}")])
     try:
         open_source: OpenSource = known[name].load()

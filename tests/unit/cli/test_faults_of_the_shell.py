@@ -17,7 +17,8 @@ COMMAND = [sys.executable, "-m", "pipeline.entrypoints.cli"]
 
 
 def run(here: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)}
+    users_folders = {name: value for name, value in os.environ.items() if name.startswith("XDG_")}
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY)} | users_folders
     env |= {"TRADEWIRE_EXECUTORS": str(REPOSITORY / "config/executors.toml")} | options.pop("env", {})
     return subprocess.run(
         [*COMMAND, *arguments], check=False, cwd=here, env=env, stderr=subprocess.PIPE, text=True, **options
@@ -69,6 +70,13 @@ def test_a_source_that_cannot_be_opened_is_refused_before_anything_starts(
     assert ended.returncode == 2
     # `up` first names the file of the executors.
     assert f"\n{variable}: " in "\n" + ended.stdout + ended.stderr
+
+
+def test_an_unknown_source_is_refused_with_all_names_that_exist(tmp_path: Path) -> None:
+    ended = run(tmp_path, "up", "--source", "nonse", stdout=subprocess.PIPE)
+
+    assert ended.returncode == 2
+    assert "'nonse' is not a source; known are: alpaca, drill, file, none, replay" in ended.stderr
 
 
 @pytest.mark.parametrize(("variable", "text"), [("ALERTS", "group_s = 0"), ("WEBHOOKS", "[webhooks.mine]\nx = 1")])

@@ -33,7 +33,7 @@ def test_a_source_is_opened_by_its_name(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigInvalid, match=r"'telepathy' is not a source; known are: alpaca, drill, file, replay"):
+    with pytest.raises(ConfigInvalid, match=r"'telepathy' is not a source; known are: alpaca, drill, file, none,"):
         open_source_by_name("telepathy", SourceContext())
 
 
