@@ -11,6 +11,7 @@ from config.schema.settings import Settings
 from pipeline.entrypoints.cli.options import ByMachine
 from pipeline.entrypoints.cli.output import echo
 from pipeline.entrypoints.supervisor.backups import read_backup, replace_embedded, write_backup
+from pipeline.entrypoints.supervisor.embedded_addresses import refuse_ended_servers
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.model.errors import NotPossible
 from pipeline.startup.acting import name_accounts
@@ -37,6 +38,7 @@ def restore(file: File, *, by: ByMachine = None) -> None:
     A server of your own must have an empty database at DATABASE_URL.
     """
     settings = settings_for_a_person("restore")
+    refuse_ended_servers(settings.home)
     name_accounts(settings)
     if not file.is_file():
         raise NotPossible(f"there is no file {file}")

@@ -16,6 +16,7 @@ from config.services import UP, effective, running_services
 from config.started_homes import started_homes
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
+from pipeline.entrypoints.supervisor.embedded_addresses import embedded_variables, refuse_ended_servers
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.entrypoints.supervisor.reset import set_aside
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
@@ -64,7 +65,8 @@ def down(*, yes: Yes = False) -> None:
 def reset(*, yes: Yes = False) -> None:
     """Start over with an empty record and paper exchange. The old data is kept in a folder of the home."""
     settings = settings_for_a_person("reset")
-    if settings.environment().get("DATABASE_URL") is not None:
+    refuse_ended_servers(settings.home)
+    if settings.environment().get("DATABASE_URL") is not None and not embedded_variables(settings.home):
         message = "names a server of your own, whose record `reset` does not remove: create another database there"
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     home = settings.home.resolve()

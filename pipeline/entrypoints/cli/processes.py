@@ -34,12 +34,14 @@ def up(
 ) -> None:
     """Run everything on this machine, and print the result of every signal."""
     from pipeline.entrypoints.cli.startup import check_before_up  # noqa: PLC0415
+    from pipeline.entrypoints.supervisor.embedded_addresses import refuse_ended_servers  # noqa: PLC0415
     from pipeline.entrypoints.supervisor.run import run_up  # noqa: PLC0415
     from pipeline.intake.source_reach import source_problems, untraded_source_problems  # noqa: PLC0415
     from pipeline.startup.other_files import other_file_problems  # noqa: PLC0415
     from pipeline.views.live_feed import follow_feed  # noqa: PLC0415 -- commands load only what they run
 
     settings = settings_for_up()
+    refuse_ended_servers(settings.home)
     # The terminal shows the trades; the logs of the processes are in files.
     configure_logs(settings.log, process="up", level=logging.WARNING)
     echo(f"executors: {settings.executors.absolute()}{_origin(settings.executors)}")

@@ -45,7 +45,8 @@ def run_up(
 ) -> int:
     """Run everything; return 0 after a requested stop or the time limit, 1 after a failure.
 
-    A failure: a server does not come up, the record cannot be used, or a process keeps crashing and *strict* is set.
+    A failure: a server does not come up, the record cannot be used, not everything came up within the time limit, or
+    a process keeps crashing and *strict* is set.
 
     Args:
         settings: The environment.
@@ -122,6 +123,9 @@ def supervise(
             crash_alerts.close()
         print_line("stopping")
         supervisor.stop()
+    if not banner_printed and not wakeups.stop_requests:
+        print_line("stopped; not everything came up within the time limit")
+        return 1
     print_line("stopped")
     return 0
 

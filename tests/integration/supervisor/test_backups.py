@@ -166,6 +166,33 @@ def test_reset_asks_and_keeps_everything(home: Path) -> None:
     assert sorted(entry.name for entry in home.iterdir()) == [kept.name, "services.json", "up.lock"]
 
 
+@pytest.mark.parametrize("command", [["reset", "--yes"], ["restore", "a.backup"], ["up", "--for", "1"]])
+def test_in_a_shell_with_the_addresses_of_an_up_that_has_ended_they_are_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    with offline_postgres(home) as url:
+        migrate(url)
+    write_services(home, Services(database_url=url, api_token="token-of-this-test"))
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("TRADEWIRE_API_TOKEN", "token-of-this-test")
+
+    with pytest.raises(ConfigInvalid) as refused:
+        run(*command)
+
+    names = "DATABASE_URL, TRADEWIRE_API_TOKEN"
+    said = f"DATABASE_URL: this shell sets {names}, of the `tradewire up` in {home}, which has ended: run `unset"
+    assert str(refused.value).startswith(said)
+
+
+def test_with_the_address_of_a_running_up_reset_says_that_it_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with offline_postgres(home) as url:
+        write_services(home, Services(database_url=url, pids={"up": os.getpid()}))
+        monkeypatch.setenv("DATABASE_URL", url)
+
+        with pytest.raises(ConfigInvalid, match="another `tradewire up` runs"):
+            run("reset", "--yes")
+
+
 def test_reset_and_restore_refuse_beside_a_running_up(home: Path) -> None:
     (home / "a.backup").touch()
     with lock_home(home):

@@ -97,6 +97,13 @@ def test_it_stops_by_itself_after_the_seconds_it_was_given(home: Path, ups: list
     assert up.wait_for_end() == 0
 
 
+def test_a_time_limit_that_ends_before_everything_came_up_is_a_failure(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, seconds=0.01, servers=True, quiet=_QUIET)
+
+    assert up.wait_for_end() == 1
+    assert any("not everything came up within the time limit" in line for line in up.output)
+
+
 def test_after_a_kill_the_children_end_and_the_next_up_goes_on_with_the_data(home: Path, ups: list[Up]) -> None:
     first = _start(ups, home, servers=True, quiet=_QUIET)
     first.wait_for_line("a line of the feed")

@@ -97,7 +97,7 @@ class Postgres:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         except psycopg.OperationalError:
             return None
-        return f"postgresql://postgres@/{DATABASE}?host={folder}"
+        return embedded_database_url(self.home)
 
     def tidy(self) -> None:
         """Remove the socket's folder if it is outside the home."""
@@ -143,6 +143,12 @@ class Postgres:
             message = f"the embedded PostgreSQL could not be set up below {self.home}: {error.stderr.strip()}"
             raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)]) from error
         fresh.rename(self.cluster)
+
+
+def embedded_database_url(home: Path) -> str:
+    """Return the address of the embedded PostgreSQL whose cluster lies below *home*."""
+    folder = quote(str(_socket_path(home.resolve() / "cluster")), safe="")
+    return f"postgresql://postgres@/{DATABASE}?host={folder}"
 
 
 def _socket_path(cluster: Path) -> Path:

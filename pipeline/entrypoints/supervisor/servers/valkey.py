@@ -45,7 +45,7 @@ class Valkey:
 
     def probe(self) -> str | None:
         """Return the URL if the server answers, which it does once it has read its append-only file; else None."""
-        url = f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        url = f"{_prefix(self._password)}{self.port}/0"
         try:
             with redis.Redis.from_url(url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as connection:
                 connection.ping()
@@ -71,6 +71,18 @@ class Valkey:
                 "daemonize no",
             ]
         )
+
+
+def is_embedded_redis_url(home: Path, url: str) -> bool:
+    """Return whether *url* names the embedded Valkey whose files lie below *home*, with its port of any start."""
+    try:
+        return url.startswith(_prefix((home / "password").read_text().strip()))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _prefix(password: str) -> str:
+    return f"redis://:{password}@127.0.0.1:"
 
 
 def _password(path: Path) -> str:
