@@ -38,9 +38,12 @@ class _Position:
     account_number: str
     symbol: str
     quantity: Decimal
+    #: The executors that traded the account, separated by commas; None if none is known.
+    executors: str | None
 
     def __str__(self) -> str:
-        return f"account {self.account_number}: position {self.quantity.normalize():f} {self.symbol}"
+        account = self.executors or f"account {self.account_number}"
+        return f"{account}: position {self.quantity.normalize():f} {self.symbol}"
 
 
 def unwatched(record: Record) -> list[str]:

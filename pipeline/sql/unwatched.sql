@@ -7,8 +7,17 @@ WHERE ended_at IS NULL
 ORDER BY executor_id, intended_at
 
 -- name: positions
-SELECT account_number, symbol, sum(quantity) AS quantity
-FROM holding
-GROUP BY account_number, symbol
-HAVING sum(quantity) <> 0
-ORDER BY account_number, symbol
+-- Several executors may have traded one account. If no reading of it was recorded, none is known.
+SELECT
+    h.account_number,
+    h.symbol,
+    sum(h.quantity) AS quantity,
+    (
+        SELECT string_agg(s.executor_id, ', ' ORDER BY s.executor_id)
+        FROM account_snapshot AS s
+        WHERE s.account_number = h.account_number
+    ) AS executors
+FROM holding AS h
+GROUP BY h.account_number, h.symbol
+HAVING sum(h.quantity) <> 0
+ORDER BY executors, h.account_number, h.symbol

@@ -2,10 +2,9 @@
 
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import psutil
 import typer
@@ -14,22 +13,20 @@ from config.places import located_settings
 from config.schema.settings import Settings
 from config.services import UP, effective, running_services
 from config.started_homes import started_homes
+from pipeline.entrypoints.cli.asking import Yes, ask
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.supervisor.embedded_addresses import embedded_variables, refuse_ended_servers
+from pipeline.entrypoints.supervisor.left_open import left_open, unknown_left
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.entrypoints.supervisor.reset import set_aside
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
-from pipeline.model.errors import ConfigInvalid, NotPossible, Problem, RecordUnavailable
-from pipeline.operations.unwatched import unwatched
+from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.startup.acting import modes, name_accounts
 from pipeline.startup.context import settings_for_a_person
-from pipeline.store.record import Record
 
 #: Seconds to wait until `up` has ended. It promises 5 s, but takes longer on a busy machine.
 _DOWN_WITHIN_S = 30.0
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -54,7 +51,7 @@ def down(*, yes: Yes = False) -> None:
         raise NotPossible(f"no `tradewire up` runs in {settings.home.absolute()}")
     name_accounts(settings)
     url = settings.database_url
-    _ask("Stop it?", _left(url.get_secret_value() if url else None), yes=yes)
+    ask("Stop it?", left_open(url.get_secret_value() if url else None), yes=yes)
     process = psutil.Process(services.pids[UP])
     os.kill(process.pid, signal.SIGTERM)
     if wait_until_gone([process], within_s=_DOWN_WITHIN_S):
@@ -71,7 +68,7 @@ def reset(*, yes: Yes = False) -> None:
         raise ConfigInvalid([Problem(key="DATABASE_URL", message=message)])
     home = settings.home.resolve()
     name_accounts(settings)
-    _ask("Start over?", _left_in(home), yes=yes)
+    ask("Start over?", _left_in(home), yes=yes)
     echo(f"kept in {set_aside(home)}")
 
 
@@ -110,29 +107,7 @@ def _left_in(home: Path) -> list[str]:
         return []
     try:
         with offline_postgres(home) as url:
-            return _left(url)
+            return left_open(url)
     except NotPossible as error:
         # This does not prevent the reset: a server that does not start is a reason for it.
-        return [f"open orders and positions are unknown: {error}"]
-
-
-def _left(url: str | None) -> list[str]:
-    if url is None:
-        return ["open orders and positions are unknown: no address of PostgreSQL is known"]
-    try:
-        with Record(url, connections=1, retry_for_s=3.0) as record:
-            return unwatched(record)
-    except RecordUnavailable as error:
-        return [f"open orders and positions are unknown: {error}"]
-
-
-def _ask(question: str, left: list[str], *, yes: bool) -> None:
-    for line in left:
-        echo(f"not watched any more: {line}")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigInvalid([Problem(key="--yes", message="is missing: there is no terminal to ask on")])
-    if not typer.confirm(question):
-        echo("nothing was changed")
-        raise typer.Exit(1)
+        return [unknown_left(str(error))]

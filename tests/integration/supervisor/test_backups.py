@@ -32,6 +32,12 @@ from tests.servers import with_database
 
 _POSITION = "INSERT INTO holding (account_number, symbol, strategy, quantity) VALUES ('A1', 'AAPL', 's', 7)"
 
+# Two executors that trade one account.
+_READINGS = """
+INSERT INTO account_snapshot (executor_id, account_number, taken_at, account, positions)
+VALUES ('prop_firm', 'A1', now(), '{}', '{}'), ('argo', 'A1', now(), '{}', '{}')
+"""
+
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -153,6 +159,7 @@ def test_reset_asks_and_keeps_everything(home: Path) -> None:
         write(url, "before")
         with psycopg.connect(url) as connection:
             connection.execute(_POSITION)
+            connection.execute(_READINGS)
     write_services(home, Services(api_token="stays"))
 
     with pytest.raises(ConfigInvalid, match="--yes"):
@@ -160,7 +167,7 @@ def test_reset_asks_and_keeps_everything(home: Path) -> None:
     assert (home / "postgres/cluster").is_dir()
     done = run("reset", "--yes")
 
-    assert "not watched any more: account A1: position 7 AAPL" in done.stdout
+    assert "will not be watched: argo, prop_firm: position 7 AAPL" in done.stdout
     (kept,) = home.glob("kept-*")
     assert (kept / "postgres/cluster/PG_VERSION").exists()
     assert sorted(entry.name for entry in home.iterdir()) == [kept.name, "services.json", "up.lock"]
@@ -204,6 +211,7 @@ def test_reset_and_restore_refuse_beside_a_running_up(home: Path) -> None:
 def test_down_shows_what_is_left_asks_and_stops(home: Path, database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(_POSITION)
+        connection.execute(_READINGS)
     up = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], stdout=subprocess.DEVNULL)
     write_services(home, Services(database_url=database_url, pids={"up": up.pid}))
     try:
@@ -213,7 +221,7 @@ def test_down_shows_what_is_left_asks_and_stops(home: Path, database_url: str) -
         done = run("down", "--yes")
 
         assert still
-        assert "not watched any more: account A1: position 7 AAPL" in done.stdout
+        assert "will not be watched: argo, prop_firm: position 7 AAPL" in done.stdout
         assert done.stdout.endswith("stopped\n")
         assert up.wait(10) != 0
     finally:
