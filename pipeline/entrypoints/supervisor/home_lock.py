@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from config.services import running_services
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.locks import open_lock
@@ -81,6 +82,15 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"another `tradewire up` runs in {home}; stop it, or set TRADEWIRE_HOME to another folder"
+            way_out = "`tradewire down` stops it, or set TRADEWIRE_HOME to another folder"
+            message = f"another `tradewire up` runs in {home}{_address(home)}; {way_out}"
             raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)]) from None
         yield HomeLock(home)
+
+
+def _address(home: Path) -> str:
+    with contextlib.suppress(ConfigInvalid):
+        services = running_services(home)
+        if services is not None and services.web_url is not None:
+            return f", {services.web_url}"
+    return ""
