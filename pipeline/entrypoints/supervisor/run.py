@@ -18,6 +18,7 @@ from config.started_homes import remember_home
 from pipeline.entrypoints.supervisor.console import print_alarm, print_banner, print_line
 from pipeline.entrypoints.supervisor.crash_alerts import CrashAlerts
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
+from pipeline.entrypoints.supervisor.left_open import print_left_open
 from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
@@ -121,6 +122,8 @@ def supervise(
         over.set()
         if crash_alerts is not None:
             crash_alerts.close()
+        if banner_printed:
+            print_left_open(supervisor.services.database_url)
         print_line("stopping")
         supervisor.stop()
     if not banner_printed and not wakeups.stop_requests:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 import redis
 
+from config.services import Services, write_services
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.standin_up import Up
 from tests.waiting import patience, promised, until
@@ -66,6 +67,20 @@ def test_a_request_to_stop_ends_every_process_within_five_seconds(
     assert up.wait_for_end(within_s=5) == 0
     assert len(family) >= 6
     assert [process for process in family if runs(process)] == []
+
+
+def test_a_request_to_stop_lists_the_positions_that_are_left(home: Path, ups: list[Up]) -> None:
+    up = _start(ups, home, servers=True, quiet=_QUIET)
+    up.wait_for_line("a line of the feed")
+    with psycopg.connect(json.loads((home / "services.json").read_text())["database_url"]) as connection:
+        connection.execute(
+            "INSERT INTO holding (account_number, symbol, strategy, quantity) VALUES ('A1', 'AAPL', 's', 7)"
+        )
+
+    up.process.send_signal(signal.SIGINT)
+
+    assert up.wait_for_end(within_s=5) == 0
+    assert up.output[-3:] == ["will not be watched: account A1: position 7 AAPL", "stopping", "stopped"]
 
 
 def test_a_second_stop_request_shortens_the_wait(home: Path, ups: list[Up]) -> None:
@@ -202,12 +217,16 @@ def test_an_error_in_a_childs_log_is_printed(home: Path, ups: list[Up]) -> None:
 
 
 def test_a_second_up_on_the_same_home_is_refused(home: Path, ups: list[Up]) -> None:
-    _start(ups, home, quiet=_QUIET).wait_until_up()
+    first = _start(ups, home, quiet=_QUIET)
+    first.wait_until_up()
+    running = Services(web_url="http://127.0.0.1:8007", pids={"up": first.process.pid})
+    write_services(home, running)
 
     second = _start(ups, home, quiet=_QUIET)
 
     assert second.wait_for_end() != 0
-    assert "another `tradewire up` runs" in second.output[-1]
+    said = f"another `tradewire up` runs in {home}, http://127.0.0.1:8007; `tradewire down` stops it"
+    assert said in second.output[-1]
 
 
 def test_postgres_is_started_again_under_the_same_address(home: Path, ups: list[Up]) -> None:
