@@ -72,8 +72,11 @@ def fault(
     if executor is not None:
         executor_of(executors_for(settings), executor)
     with _admin(settings) as client:
-        plan = FaultPlan() if name == _NONE else FaultPlan.model_validate(_asked(client, "GET"))
-        if name != _NONE:
+        plan = FaultPlan.model_validate(_asked(client, "GET"))
+        ended = len(plan.faults)
+        if name == _NONE:
+            plan = FaultPlan()
+        else:
             kind = FaultKind(name)
             target = on or (FaultTarget.STREAM if kind in OF_EVENTS else FaultTarget.SUBMIT)
             plan.faults.append(Fault(on=target, kind=kind, probability=probability, for_s=for_s, key=executor))
@@ -86,7 +89,7 @@ def fault(
         left = f" for {each['for_s']:.0f} s" if "for_s" in each else ""
         echo(f"{each['kind']} on {each['on']}{account}, probability {each['probability']}{left}")
     if not active["faults"]:
-        echo("no fault is active")
+        echo(f"ended {ended} fault{'' if ended == 1 else 's'}; no fault is active")
 
 
 def _admin(settings: Settings) -> httpx.Client:

@@ -32,7 +32,8 @@ def test_a_fault_hits_orders_until_it_is_ended(exchange_process: ExchangeProcess
     assert fault("5xx_after").stdout == "5xx_after on submit, probability 1.0 for 60 s\n"
     assert submit(exchange_process, "kept").status_code == 504
 
-    assert fault("none").stdout == "no fault is active\n"
+    assert fault("none").stdout == "ended 1 fault; no fault is active\n"
+    assert fault("none").stdout == "ended 0 faults; no fault is active\n"
     assert submit(exchange_process, "well").status_code == 200
     assert accepted(exchange_process) == {"kept", "well"}
 
