@@ -6,6 +6,7 @@ from datetime import datetime
 
 from config.schema.executor import ExecutorSettings
 from pipeline.entrypoints.doctor.findings import CheckResult, ok, warning
+from pipeline.store.processes import living_processes
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 
@@ -27,9 +28,11 @@ def check_restore(record: Record, executors: Mapping[str, ExecutorSettings]) -> 
     saw = f"restored from {last.file_name} by {last.restored_by} at {last.restored_at:%Y-%m-%d %H:%M:%S}Z"
     if not last.executor_ids:
         return ok("restore", f"{saw}; the open orders of every account were read since")
+    keeper_runs = any(process.kind == "keeper" for process in record.run(living_processes))
+    first = "The keeper runs and reads them within a minute." if keeper_runs else "Start the keeper."
     return warning(
         "restore",
         f"{saw}; open orders not read since: {', '.join(last.executor_ids)}",
         cause="The record lacks everything since that backup, and no keeper has read these open orders since.",
-        remedy="Start the keeper. Then compare the positions with those at the broker before entries go on.",
+        remedy=f"{first} Then compare the positions with those at the broker before entries go on.",
     )
