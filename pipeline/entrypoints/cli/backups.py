@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from config.schema.settings import Settings
+from pipeline.entrypoints.cli.asking import Yes, ask
 from pipeline.entrypoints.cli.options import ByMachine
 from pipeline.entrypoints.cli.output import echo
-from pipeline.entrypoints.supervisor.backups import read_backup, replace_embedded, write_backup
+from pipeline.entrypoints.supervisor.backups import read_backup, replace_embedded, with_database, write_backup
 from pipeline.entrypoints.supervisor.embedded_addresses import refuse_ended_servers
+from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.entrypoints.supervisor.offline import has_cluster, offline_postgres
 from pipeline.model.errors import NotPossible
 from pipeline.startup.acting import name_accounts
@@ -32,7 +34,7 @@ def backup(file: File) -> None:
     echo(f"wrote {file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
-def restore(file: File, *, by: ByMachine = None) -> None:
+def restore(file: File, *, yes: Yes = False, by: ByMachine = None) -> None:
     """Read the record from FILE, while no process runs. The embedded server keeps the replaced record.
 
     A server of your own must have an empty database at DATABASE_URL.
@@ -47,11 +49,22 @@ def restore(file: File, *, by: ByMachine = None) -> None:
         _refuse_running(url)
         read_backup(url, file, by=by or me())
     else:
+        _ask_to_replace(settings.home.resolve(), file, yes=yes)
         with offline_postgres(settings.home.resolve()) as url:
             kept = replace_embedded(url, file, by=by or me())
-        echo(f"the replaced record is kept as the database {kept}")
+            kept_url = with_database(url, kept)
+        echo(f"the replaced record is kept as the database {kept}. While `tradewire up` runs, these commands reach it:")
+        echo(f"  write it into a file, to go back: DATABASE_URL='{kept_url}' tradewire backup {kept}.backup")
+        echo(f"  remove it: psql '{url}' -c 'DROP DATABASE {kept}'")
     echo("restored. It lacks everything since the backup: check positions and open orders at each broker.")
     echo("`tradewire doctor` warns until a keeper has read the open orders of every account.")
+
+
+def _ask_to_replace(home: Path, file: Path, *, yes: bool) -> None:
+    with lock_home(home):  # Do not ask while an `up` runs there, which is refused.
+        pass
+    if has_cluster(home):
+        ask(f"Replace it by {file}?", [f"the record in {home} will be replaced, and kept as another database"], yes=yes)
 
 
 @contextmanager

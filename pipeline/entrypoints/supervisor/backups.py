@@ -75,11 +75,11 @@ def replace_embedded(url: str, file: Path, *, by: str) -> str:
         RecordUnavailable: PostgreSQL is away; the record is unchanged.
     """
     kept = f"{DATABASE}_until_{datetime.now(UTC):%Y%m%dt%H%M%S}"
-    with _connected(_with_database(url, "postgres")) as connection:
+    with _connected(with_database(url, "postgres")) as connection:
         connection.autocommit = True  # A database cannot be created inside a transaction.
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_RESTORED)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_RESTORED)))
-        read_backup(_with_database(url, _RESTORED), file, by=by)
+        read_backup(with_database(url, _RESTORED), file, by=by)
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
         # Rename both or neither: if no database had the record's name, the next start would create an empty one.
         with connection.transaction():
@@ -149,5 +149,6 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
         raise failure_of(error) from None
 
 
-def _with_database(url: str, name: str) -> str:
+def with_database(url: str, name: str) -> str:
+    """Return the address of the database *name* at the server of *url*."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))

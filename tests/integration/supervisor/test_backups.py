@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -25,10 +26,12 @@ from pipeline.entrypoints.supervisor.backups import replace_embedded
 from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.entrypoints.supervisor.offline import offline_postgres
 from pipeline.model.errors import ConfigInvalid, NotPossible, RecordUnavailable
+from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.command import app
 from tests.servers import with_database
+from tests.waiting import until
 
 _POSITION = "INSERT INTO holding (account_number, symbol, strategy, quantity) VALUES ('A1', 'AAPL', 's', 7)"
 
@@ -75,15 +78,22 @@ def test_an_embedded_record_is_restored_and_the_replaced_one_kept(home: Path) ->
     with offline_postgres(home) as url:
         write(url, "after")
 
-    restored = run("restore", str(home / "record.backup"), "--by", "ann")
+    with pytest.raises(ConfigInvalid, match="--yes"):
+        run("restore", str(home / "record.backup"))
+    with offline_postgres(home) as url:
+        assert written(url) == ["after", "before"]
+
+    restored = run("restore", str(home / "record.backup"), "--by", "ann", "--yes")
 
     assert "wrote" in backed_up.stdout
     assert stat.S_IMODE((home / "record.backup").stat().st_mode) == 0o600
     assert "doctor" in restored.stdout
+    assert "DROP DATABASE tradewire_until_" in restored.stdout
     with offline_postgres(home) as url, psycopg.connect(url) as connection:
         assert written(url) == ["before"]
         (kept,) = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'tradewire_until_%'")
         assert written(with_database(url, kept[0])) == ["after", "before"]
+        assert f"DATABASE_URL='{with_database(url, kept[0])}' tradewire backup" in restored.stdout
         assert connection.execute("SELECT restored_by, file_name FROM record_restore").fetchall() == [
             ("ann", "record.backup")
         ]
@@ -96,7 +106,7 @@ def test_a_file_that_is_no_backup_changes_nothing(home: Path) -> None:
         write(url, "kept")
 
     with pytest.raises(NotPossible, match="pg_restore refuses"):
-        run("restore", str(home / "record.backup"))
+        run("restore", str(home / "record.backup"), "--yes")
 
     with offline_postgres(home) as url:
         assert written(url) == ["kept"]
@@ -142,6 +152,10 @@ def test_doctor_warns_after_a_restore_until_the_open_orders_of_every_account_wer
         one_read = check_restore(record, executors)
         connection.execute("INSERT INTO open_order_audit (executor_id, strays) VALUES ('prop_firm', '[]')")
         all_read = check_restore(record, executors)
+        connection.execute("DELETE FROM open_order_audit")
+        with closing(Heartbeat(database_url, kind="keeper", name="keeper")):
+            until(lambda: connection.execute("SELECT FROM heartbeat").fetchall(), 10)
+            keeper_runs = check_restore(record, executors)
 
     assert [each.status for each in (never, at_once, one_read, all_read)] == [
         CheckStatus.OK,
@@ -151,6 +165,10 @@ def test_doctor_warns_after_a_restore_until_the_open_orders_of_every_account_wer
     ]
     assert at_once.saw.endswith("not read since: argo, prop_firm")
     assert one_read.saw.endswith("not read since: prop_firm")
+    assert at_once.remedy is not None
+    assert at_once.remedy.startswith("Start the keeper.")
+    assert keeper_runs.remedy is not None
+    assert keeper_runs.remedy.startswith("The keeper runs and reads them within a minute.")
 
 
 def test_reset_asks_and_keeps_everything(home: Path) -> None:
@@ -203,7 +221,7 @@ def test_with_the_address_of_a_running_up_reset_says_that_it_runs(home: Path, mo
 def test_reset_and_restore_refuse_beside_a_running_up(home: Path) -> None:
     (home / "a.backup").touch()
     with lock_home(home):
-        for command in (["reset", "--yes"], ["restore", str(home / "a.backup")]):
+        for command in (["reset", "--yes"], ["restore", str(home / "a.backup"), "--yes"]):
             with pytest.raises(ConfigInvalid, match="another `tradewire up` runs"):
                 run(*command)
 
