@@ -73,8 +73,30 @@ def settings_for_up() -> Settings:
         return here
     if not _is_named(here) and not _is_place(here) and _has_files(user_folder()):
         return settings_in(user_folder())
-    missing = [name for name in ("executors", "webhooks", "alerts") if not getattr(here, name).exists()]
-    return here.with_paths({n: shipped(f"{n}.toml") for n in missing if n not in here.model_fields_set})
+    return with_shipped_files(here)
+
+
+def with_shipped_files(settings: Settings) -> Settings:
+    """Return *settings* with the shipped files in place of missing ones, except those that the environment names.
+
+    If the executors file exists, nothing is replaced.
+    """
+    if settings.executors.exists() or "executors" in settings.model_fields_set:
+        return settings
+    missing = [name for name in ("executors", "webhooks", "alerts") if not getattr(settings, name).exists()]
+    paths = {name: shipped(f"{name}.toml") for name in missing if name not in settings.model_fields_set}
+    return settings.with_paths(paths, last_started=settings.last_started)
+
+
+def is_as_shipped(executors: Path) -> bool:
+    """Return whether the file *executors* has the content of the shipped one."""
+    return executors.read_bytes() == shipped("executors.toml").read_bytes()
+
+
+def origin_of(executors: Path) -> str:
+    """Return the words to print after the path *executors* if it is the shipped file, else an empty text."""
+    is_shipped = executors == shipped(executors.name)
+    return ", as shipped; `tradewire init` writes files of your own into a folder" if is_shipped else ""
 
 
 def settings_in(folder: Path) -> Settings:

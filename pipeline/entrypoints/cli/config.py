@@ -9,7 +9,7 @@ from config.checks.not_yet import not_enforced_yet
 from config.checks.shadowed_limits import shadowed_limits
 from config.checks.warnings import warnings_of
 from config.executors import load_executors
-from config.places import located_settings
+from config.places import located_settings, origin_of, with_shipped_files
 from config.reference import page
 from config.schema.executor import Executors
 from config.schema.settings import Settings, readable_settings
@@ -55,7 +55,7 @@ def check(
     if not problems:
         settings = located_settings(anywhere=True)
         # Check the file in the place where a person edits it. If there is none, check the file of the running `up`.
-        settings = settings if settings.executors.exists() else effective(settings)
+        settings = with_shipped_files(settings if settings.executors.exists() else effective(settings))
     path = file or settings.executors
     executors = Executors(path, {})  # Stays empty if the file is wrong; the rest is checked nevertheless.
     try:
@@ -75,7 +75,8 @@ def check(
     else:
         _print_findings(problems, warnings, notes, not_yet)
         if not problems:
-            echo(f"{path}: {', '.join(executors)}: fine")
+            notes_only = "; the notes need no change" if notes or not_yet else ""
+            echo(f"{path}{origin_of(path)}: {', '.join(executors)}: fine{notes_only}")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
 
 

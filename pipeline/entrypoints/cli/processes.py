@@ -3,7 +3,6 @@
 import logging
 import os
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -11,7 +10,7 @@ import typer
 
 from config.checks.not_yet import not_enforced_yet
 from config.logs import configure_logs
-from config.places import require_home, settings_for_up, shipped
+from config.places import is_as_shipped, origin_of, require_home, settings_for_up
 from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.acting import name_accounts
@@ -44,7 +43,7 @@ def up(
     refuse_ended_servers(settings.home)
     # The terminal shows the trades; the logs of the processes are in files.
     configure_logs(settings.log, process="up", level=logging.WARNING)
-    echo(f"executors: {settings.executors.absolute()}{_origin(settings.executors)}")
+    echo(f"executors: {settings.executors.absolute()}{origin_of(settings.executors)}")
     # The children read `.env` and relative paths in their working folder.
     os.chdir(settings.folder)
     executors = executors_for(settings)
@@ -52,8 +51,9 @@ def up(
     problems = [*source_problems(settings, source or settings.source), *other_file_problems(settings, executors)]
     if problems:
         raise ConfigInvalid(problems)
-    if not_yet := not_enforced_yet(executors):
-        echo(f"note: these keys are checked, but this release does not enforce them yet: {', '.join(not_yet)}")
+    not_yet = not_enforced_yet(executors)
+    if not_yet and not is_as_shipped(settings.executors):
+        echo(f"note: this release does not enforce {', '.join(not_yet)} yet; the rest is not affected")
     for problem in untraded_source_problems(source or settings.source, executors):
         echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]
@@ -145,8 +145,3 @@ def serve(*, host: Annotated[str, typer.Option(help="The address to listen on.")
     executors = executors_for(settings)
     with checked_start(settings, executors, by="web"):
         serve_web(settings, executors, host=host, port=8000 if settings.port is None else settings.port)
-
-
-def _origin(executors: Path) -> str:
-    is_shipped = executors == shipped(executors.name)
-    return ", as shipped; `tradewire init` writes files of your own into a folder" if is_shipped else ""
