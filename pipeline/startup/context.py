@@ -133,6 +133,6 @@ def _address(settings: Settings, field: str, server: str) -> str:
     address: SecretStr | None = getattr(settings, field)
     if address is None:
         name = variable(field)
-        message = f"no address of {server} is known in {settings.home.absolute()}: run `tradewire up`, or set {name}"
+        message = f"nothing runs in {settings.home.absolute()}: run `tradewire up`, or set {name} to a {server} server"
         raise ConfigInvalid([Problem(key=name, message=message + elsewhere(settings))])
     return address.get_secret_value()

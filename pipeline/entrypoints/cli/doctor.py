@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from config.places import origin_of, with_shipped_files
+from config.schema.settings import Settings
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
@@ -30,8 +32,10 @@ def doctor(
     """Check every part: exit 0 when all is well, 1 with warnings, 2 when something is critical. It never trades."""
     if seconds is not None and not watch:
         raise ConfigInvalid([Problem(key="SECONDS", message="it is only used with --watch")])
-    settings = settings_for_a_person("doctor", anywhere=True)
+    settings = with_shipped_files(settings_for_a_person("doctor", anywhere=True))
     executors = executors_for(settings)
+    if not as_json:
+        _print_start(settings)
     # Ctrl-C ends a single check as usual; it ends a watch with the exit code of the last check.
     stop = stop_on_signals() if watch else None
     while True:
@@ -39,6 +43,13 @@ def doctor(
         _print(findings, as_json=as_json, watched=watch)
         if stop is None or stop.wait(seconds or _EVERY_S):
             raise typer.Exit(_EXITS[worst(findings)])
+
+
+def _print_start(settings: Settings) -> None:
+    if settings.database_url is None:
+        echo(f"nothing runs in {settings.home.absolute()}: `tradewire up` starts everything")
+    if origin := origin_of(settings.executors):
+        echo(f"executors: {settings.executors}{origin}", err=True)
 
 
 def _print(findings: list[CheckResult], *, as_json: bool, watched: bool) -> None:

@@ -112,3 +112,31 @@ def test_a_variable_left_over_from_a_run_that_has_ended_is_named_beside_what_can
     assert ended.returncode == 1
     assert ended.stderr.startswith("tradewire: PostgreSQL cannot be reached")
     assert ended.stderr.splitlines()[-1].startswith("tradewire: this shell sets DATABASE_URL, of the `tradewire up`")
+
+
+@pytest.mark.parametrize(("command", "code"), [(["config", "check"], 0), (["doctor"], 2)])
+def test_without_files_a_check_uses_the_shipped_ones_as_up_does(tmp_path: Path, command: list[str], code: int) -> None:
+    users_folders = {"XDG_CONFIG_HOME": str(tmp_path / "user"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    ended = run(tmp_path, *command, env={"TRADEWIRE_EXECUTORS": "", **users_folders}, stdout=subprocess.PIPE)
+
+    assert ended.returncode == code, ended.stderr
+    assert f"{REPOSITORY}/config/executors.toml, as shipped" in ended.stdout + ended.stderr
+
+
+def test_doctor_first_says_that_nothing_runs(tmp_path: Path) -> None:
+    ended = run(tmp_path, "doctor", stdout=subprocess.PIPE)
+
+    assert ended.stdout.startswith(f"nothing runs in {tmp_path}/.tradewire: `tradewire up` starts everything\n")
+
+
+def test_up_gives_no_notes_about_the_shipped_file(tmp_path: Path) -> None:
+    # An empty DATABASE_URL counts as not set; the unknown name ends `up` before anything starts.
+    shipped = run(tmp_path, "up", "--without", "nothing", stdout=subprocess.PIPE)
+    text = (REPOSITORY / "config/executors.toml").read_text()
+    (tmp_path / "own.toml").write_text(text.replace("daily_loss_percent = 5 ", "daily_loss_percent = 4 "))
+    own_env = {"TRADEWIRE_EXECUTORS": "own.toml"}
+    own = run(tmp_path, "up", "--without", "nothing", env=own_env, stdout=subprocess.PIPE)
+
+    assert shipped.returncode == own.returncode == 2
+    assert "note:" not in shipped.stdout
+    assert "note: this release does not enforce order.entry_timeout_s yet; the rest is not affected" in own.stdout
