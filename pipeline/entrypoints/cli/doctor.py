@@ -1,6 +1,8 @@
 """`tradewire doctor`: check every part, once or repeatedly; print each problem with its cause and remedy."""
 
+import re
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,6 +19,8 @@ from pipeline.startup.context import executors_for, settings_for_a_person, stop_
 _MARKS = {CheckStatus.OK: "ok      ", CheckStatus.WARNING: "WARNING ", CheckStatus.CRITICAL: "CRITICAL"}
 _EXITS = {CheckStatus.OK: 0, CheckStatus.WARNING: 1, CheckStatus.CRITICAL: 2}
 _EVERY_S = 5.0
+#: Commands in remedies, except those that find the last started home themselves, and `up`.
+_COMMAND = re.compile(r"`tradewire (?!up\b|doctor\b|report\b|why\b)")
 _CLEAR = "\x1b[H\x1b[2J"  # The cursor to the top left, and an empty screen.
 
 
@@ -39,7 +43,7 @@ def doctor(
     # Ctrl-C ends a single check as usual; it ends a watch with the exit code of the last check.
     stop = stop_on_signals() if watch else None
     while True:
-        findings = examine(settings, executors)
+        findings = [_with_home(finding, settings) for finding in examine(settings, executors)]
         _print(findings, as_json=as_json, watched=watch)
         if stop is None or stop.wait(seconds or _EVERY_S):
             raise typer.Exit(_EXITS[worst(findings)])
@@ -50,6 +54,13 @@ def _print_start(settings: Settings) -> None:
         echo(f"nothing runs in {settings.home.absolute()}: `tradewire up` starts everything")
     if origin := origin_of(settings.executors):
         echo(f"executors: {settings.executors}{origin}", err=True)
+
+
+def _with_home(finding: CheckResult, settings: Settings) -> CheckResult:
+    """Name the home in the remedy if it was found as the last started one: commands that change it need its name."""
+    if not settings.last_started or not finding.remedy:
+        return finding
+    return replace(finding, remedy=_COMMAND.sub(f"`TRADEWIRE_HOME={settings.home} tradewire ", finding.remedy))
 
 
 def _print(findings: list[CheckResult], *, as_json: bool, watched: bool) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from config.services import Services, write_services
+from pipeline.entrypoints.supervisor.offline import offline_postgres
 
 REPOSITORY = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipeline.entrypoints.cli"]
@@ -140,3 +145,26 @@ def test_up_gives_no_notes_about_the_shipped_file(tmp_path: Path) -> None:
     assert shipped.returncode == own.returncode == 2
     assert "note:" not in shipped.stdout
     assert "note: this release does not enforce order.entry_timeout_s yet; the rest is not affected" in own.stdout
+
+
+def test_doctor_names_the_home_in_its_remedies_where_it_was_only_found_as_the_last_started_one(tmp_path: Path) -> None:
+    # PostgreSQL's user may pass through this folder, also where the tests run as root.
+    folder = Path(tempfile.mkdtemp(prefix="tradewire-"))
+    folder.chmod(0o755)
+    home, here = folder / ".tradewire", tmp_path / "here"
+    (home / "postgres").mkdir(parents=True)
+    here.mkdir()
+    # This process takes the place of `up`; its PostgreSQL has no tables.
+    with offline_postgres(home) as url:
+        write_services(home, Services(database_url=url, folder=home.parent, pids={"up": os.getpid()}))
+        state = tmp_path / "state/tradewire/homes"
+        state.mkdir(parents=True)
+        (state / "0").write_text(str(home))
+        env = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "user")}
+
+        elsewhere = run(here, "doctor", env=env, stdout=subprocess.PIPE)
+        in_place = run(home.parent, "doctor", env=env, stdout=subprocess.PIPE)
+
+    assert f"Run `TRADEWIRE_HOME={home} tradewire migrate`." in elsewhere.stdout
+    assert "Run `tradewire migrate`." in in_place.stdout
+    shutil.rmtree(folder)
