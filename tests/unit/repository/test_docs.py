@@ -197,3 +197,14 @@ def test_the_page_on_mcp_names_every_tool() -> None:
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
 
     assert sorted(named) == sorted(tool.__name__ for tool in (*READING, *OPERATING))
+
+
+def test_the_exercises_begin_with_an_empty_record_in_a_folder_of_their_own() -> None:
+    before, *exercises = (DOCS / "practice.md").read_text("utf-8").split("\n## ")
+
+    assert re.findall(r"^tradewire .*", before, re.MULTILINE) == [
+        "tradewire init",
+        "tradewire reset --yes",
+        "tradewire up --source none",
+    ]
+    assert len(exercises) == 4
