@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from config.schema.settings import BETWEEN_PROCESSES, Settings
+from pipeline.intake.sources.bars import load_bars
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Signal
 from pipeline.model.states import State
@@ -128,3 +129,25 @@ def test_the_states_and_reasons_in_it_exist() -> None:
     assert codes
     assert codes <= set(Code)
     assert set(re.findall(r"\*\*([a-z_]+)\*\*", chapter)) <= set(State)
+
+
+def test_the_symbols_that_have_prices_at_the_paper_exchange_are_named() -> None:
+    [sentence] = re.findall(r"^The paper exchange plays (.*?)\. ", TEXT, re.MULTILINE | re.DOTALL)
+    bars = load_bars()
+    first = next(day for day in bars.days if any(bar.symbol == "FB" for bar in day.bars))
+
+    assert sorted(re.findall(r"\b[A-Z]{2,}\b", sentence)) == sorted(bars.symbols)
+    assert f"from {bars.days[bars.first_played].date.year} on" in sentence
+    assert f"from {first.date.year}, FB" in sentence
+
+
+def test_a_shell_that_took_the_addresses_is_told_how_to_drop_them() -> None:
+    after = TEXT.split('eval "$(tradewire config env)"')[1].split("\n## ")[0]
+
+    assert "new shell" in after
+    assert "`unset " in after
+
+
+def test_the_exercises_are_linked_beside_dead_letters_and_at_the_end() -> None:
+    for title in ("Dead letters", "Where to go next"):
+        assert "(pipeline/docs/practice.md)" in TEXT.split(f"\n## {title}\n")[1].split("\n## ")[0]
