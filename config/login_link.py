@@ -3,6 +3,7 @@
 import hmac
 import os
 import secrets
+import stat
 import time
 from contextlib import suppress
 from hashlib import sha256
@@ -28,13 +29,17 @@ def make_login_link(home: Path, web_url: str) -> str:
 def use_login_link(home: Path, code: str) -> bool:
     """Return whether *code* is that of the current link, and the link is younger than 15 minutes; if so, end the link.
 
-    Of several uses at once, one succeeds.
+    Of several uses at once, one succeeds. A file that `make_login_link` of this user did not write opens nothing.
     """
     path = home / _FILE
     try:
-        young = time.time() - path.stat().st_mtime < _LASTS_S
-        right = hmac.compare_digest(path.read_text(), _hash(code))
-        if not (young and right):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor) as file:
+            found = os.fstat(descriptor)
+            if not _is_own(found) or time.time() - found.st_mtime >= _LASTS_S:
+                return False
+            right = hmac.compare_digest(file.read(), _hash(code))
+        if not right:
             return False
         path.rename(used := path.with_name(f"{_FILE}.{secrets.token_hex(4)}"))
     except OSError:
@@ -42,6 +47,11 @@ def use_login_link(home: Path, code: str) -> bool:
     with suppress(OSError):
         used.unlink()
     return True
+
+
+def _is_own(found: os.stat_result) -> bool:
+    private = stat.S_IMODE(found.st_mode) & 0o077 == 0
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and private
 
 
 def _hash(code: str) -> str:

@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,28 @@ def test_an_old_link_and_the_one_before_the_last_open_nothing(tmp_path: Path) ->
     (path,) = tmp_path.iterdir()
     os.utime(path, (time.time() - 3600, time.time() - 3600))
     assert not use_login_link(tmp_path, second)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_link_that_another_user_wrote_opens_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "login-link"
+    path.write_text(sha256(b"EVIL").hexdigest())
+    path.chmod(0o600)
+    os.chown(path, 65534, 65534)
+
+    assert not use_login_link(tmp_path, "EVIL")
+
+
+def test_a_file_that_others_may_write_opens_nothing(tmp_path: Path) -> None:
+    code = code_of(tmp_path)
+    (tmp_path / "login-link").chmod(0o666)
+
+    assert not use_login_link(tmp_path, code)
+
+
+def test_a_symbolic_link_in_place_of_the_file_opens_nothing(tmp_path: Path) -> None:
+    code = code_of(tmp_path)
+    (tmp_path / "login-link").rename(tmp_path / "moved")
+    (tmp_path / "login-link").symlink_to("moved")
+
+    assert not use_login_link(tmp_path, code)
