@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.schema.ownership import require_own
 from config.schema.settings import Settings, load_settings, variable
 from config.services import read_services, running_services
 from config.started_homes import started_homes
@@ -66,8 +67,14 @@ def settings_for_up() -> Settings:
     """Return the settings for `up`: with the files of the working folder, else the user's, else the shipped ones.
 
     Raises:
-        ConfigInvalid: A variable is wrong.
+        ConfigInvalid: A variable is wrong, or another user can write the home.
     """
+    settings = _settings_for_up()
+    require_own(settings.home)
+    return settings
+
+
+def _settings_for_up() -> Settings:
     here = load_settings()
     if "executors" in here.model_fields_set or here.executors.exists():
         return here

@@ -9,6 +9,7 @@ from typing import Annotated
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
+from config.schema.ownership import require_own
 from config.schema.setting_values import exchange_address
 from config.schema.settings import Settings, variable
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -84,13 +85,12 @@ def read_services(home: Path) -> Services | None:
     The file may be left from an `up` that has ended; `running_services` ignores such a file.
 
     Raises:
-        ConfigInvalid: The file cannot be read, is not what `up` writes, or was put there by another user.
+        ConfigInvalid: The file cannot be read, is not what `up` writes, or can be written by another user.
     """
     path = home / FILE_NAME
     try:
-        if _is_strangers(path):
-            message = f"belongs to another user than the folder {path.parent.parent}, and its addresses may be theirs"
-            raise ConfigInvalid([Problem(key=str(path), message=message)])
+        path.stat()  # If there is no file, the folder does not matter.
+        require_own(path)  # The addresses of another user's file would lead to that user's servers.
         return Services.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
@@ -147,12 +147,6 @@ def _revealed(value: object) -> object:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value) if isinstance(value, Path) else value
-
-
-def _is_strangers(path: Path) -> bool:
-    # In a folder that everybody may write to, another user can put a home where commands look for this user's.
-    folder = path.absolute().parent.parent
-    return path.stat().st_uid not in (0, os.geteuid(), folder.stat().st_uid)
 
 
 def _wrote(pid: int, path: Path) -> bool:

@@ -5,13 +5,19 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from config.schema.ownership import ownership_problem
 from pipeline.model.errors import Problem
 
 
 def unreadable_lines(path: Path) -> list[Problem]:
-    """Return a problem for each wrong line, or one for a file that cannot be read; no problem if there is no file."""
+    """Return a problem for each wrong line, or one for a file that cannot be read or that another user can write.
+
+    It is no problem if there is no file.
+    """
     if not path.exists():
         return []
+    if (problem := ownership_problem(path)) is not None:
+        return [problem]
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from config.schema.ownership import require_own
 from config.services import running_services
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -70,10 +71,12 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
     """Lock *home* for the time of the block, and create it when it is missing.
 
     Raises:
-        ConfigInvalid: Another `up` uses *home*, or *home* cannot be written.
+        ConfigInvalid: Another `up` uses *home*, *home* cannot be written, or another user can write it.
     """
+    require_own(home)  # Before it is created, too, so that nothing is left behind in a folder of another user.
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_own(home)
         lock = open_lock(home / "up.lock")
     except OSError as error:
         message = f"{home} cannot be used: {error.strerror}"

@@ -117,7 +117,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a fil
 
 
 @AS_ROOT
-def test_an_up_runs_as_the_user_who_wrote_the_file(tmp_path: Path) -> None:
+def test_an_up_runs_as_the_user_who_wrote_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Otherwise another user's file could name a process of this user, and `tradewire down` would end it."""
     folder = tmp_path / "theirs"
     path = write_services(folder / ".tradewire", services())
@@ -126,6 +126,9 @@ def test_an_up_runs_as_the_user_who_wrote_the_file(tmp_path: Path) -> None:
     for each in (folder, path):
         os.chown(each, 65534, 65534)
 
+    with pytest.raises(ConfigInvalid, match="belongs to the user"):
+        running_services(folder / ".tradewire")
+    monkeypatch.setenv("SUDO_UID", "65534")
     assert running_services(folder / ".tradewire") is None
 
 
@@ -135,5 +138,5 @@ def test_a_file_that_another_user_put_into_a_shared_folder_is_refused(tmp_path: 
     path = write_services(tmp_path / ".tradewire", services())
     os.chown(path, 65534, 65534)
 
-    with pytest.raises(ConfigInvalid, match="belongs to another user"):
+    with pytest.raises(ConfigInvalid, match="belongs to the user"):
         read_services(tmp_path / ".tradewire")
