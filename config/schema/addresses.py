@@ -1,7 +1,7 @@
 """Read the address of a broker's API. The check, the settings and the requests all use its one normal form."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 # Characters that two parsers of an address read differently. In `https://api.alpaca.markets\.example.org`, urlsplit and
@@ -88,3 +88,24 @@ def host_names(value: object) -> object:
     if wrong:
         raise ValueError(f"names like tunnel.example.org, separated by commas, are expected, not {', '.join(wrong)}")
     return tuple(names.values())
+
+
+def networks(value: object) -> object:
+    """Return the addresses and networks of a text in which they are separated by commas; `none` is none of them.
+
+    Other values are returned unchanged.
+
+    Raises:
+        ValueError: one of the parts is neither an address nor a network.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.strip() == "none":
+        return ()
+    given = tuple(part.strip() for part in value.split(",") if part.strip())
+    for part in given:
+        try:
+            ip_network(part)
+        except ValueError:
+            raise ValueError(f"addresses like 10.0.0.7 or networks like 10.0.0.0/8 are expected, not {part}") from None
+    return given

@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.schema.addresses import host_names
+from config.schema.addresses import host_names, networks
 from config.schema.env_file import unreadable_lines
 from config.schema.problems import Location, problems_of
 from config.schema.setting_values import (
@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(host_names)] = ()
     """The names by which browsers, webhooks and tunnels reach a server of ours, separated by commas, without ports.
     This machine's own names and the address that a server listens on need not be listed. Default: none."""
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(networks)] = ("127.0.0.1",)
+    """The addresses or networks of proxies whose headers `X-Forwarded-For` and `X-Forwarded-Proto` are believed,
+    separated by commas, or none. No limit for wrong tokens depends on them. Default: 127.0.0.1."""
 
     log: Literal["console", "json"] = "console"
     """The form of log lines: console (for people) or json (for machines). Default: console."""

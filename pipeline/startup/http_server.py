@@ -30,6 +30,8 @@ def server_settings() -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        # uvicorn would believe any local program. The web process reads these headers itself (`ForwardedSenders`).
+        "proxy_headers": False,
     }
 
 

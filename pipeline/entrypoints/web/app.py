@@ -18,6 +18,7 @@ from pipeline.entrypoints.web.api import (
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import add_handlers, answer
 from pipeline.entrypoints.web.api.limits import RequestLimits
+from pipeline.entrypoints.web.api.peer import ForwardedSenders
 from pipeline.entrypoints.web.page import actions, docs_page, login, routes, rq
 from pipeline.entrypoints.web.page.not_found import add_not_found
 from pipeline.startup.request_origin import OwnRequestsOnly
@@ -57,6 +58,7 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     app.add_middleware(RequestLimits)
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
+    app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
     api = (health, signals, history, executions, trading, operating, metrics, webhooks, events)
     for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))

@@ -47,8 +47,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 @contextmanager
 def serving(**changes: Any) -> Iterator[tuple[str, int]]:
-    settings = server_settings() | {"http": Quick} | changes
-    server = uvicorn.Server(uvicorn.Config(echo, port=0, lifespan="off", timeout_graceful_shutdown=1, **settings))
+    settings = server_settings() | {"http": Quick, "app": echo} | changes
+    server = uvicorn.Server(uvicorn.Config(port=0, lifespan="off", timeout_graceful_shutdown=1, **settings))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     until(lambda: server.started, 5)
@@ -160,3 +160,12 @@ def test_descriptors_are_left_for_the_servers_own_work(monkeypatch: pytest.Monke
         monkeypatch.setattr("resource.getrlimit", lambda _, soft=descriptors: (soft, soft))
 
         assert most_connections() == connections
+
+
+def test_no_server_believes_a_forwarded_address() -> None:
+    async def peer(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(f"{scope['client'][0]} {scope['scheme']}")(scope, receive, send)
+
+    forged = {"X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https"}
+    with serving(app=peer) as (host, port):
+        assert httpx.get(f"http://{host}:{port}/", headers=forged).text == "127.0.0.1 http"

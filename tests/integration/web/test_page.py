@@ -109,6 +109,14 @@ def test_a_link_on_another_site_does_not_log_out(client: httpx.Client) -> None:
     assert client.get("/").status_code == 200
 
 
+def test_a_forwarded_address_does_not_lift_the_limit_at_the_login(client: httpx.Client) -> None:
+    def status(number: int) -> int:
+        client.headers["X-Forwarded-For"] = f"10.0.0.{number}"
+        return login(client, f"guess-{number}").status_code
+
+    assert [status(number) for number in range(25)] == [403] * 20 + [429] * 5
+
+
 def test_tokens_are_guessed_slowly_at_the_login(client: httpx.Client) -> None:
     statuses = [login(client, f"guess-{number}").status_code for number in range(25)]
 

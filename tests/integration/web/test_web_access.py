@@ -194,6 +194,23 @@ def test_tokens_are_guessed_slowly_and_those_in_use_go_on_working(client: httpx.
     assert status(TOKEN) == 200
 
 
+def test_a_forwarded_address_does_not_lift_the_limit_for_wrong_tokens(client: httpx.Client) -> None:
+    def status(number: int) -> int:
+        headers = {"Authorization": f"Bearer guess-{number}", "X-Forwarded-For": f"10.0.0.{number}"}
+        return client.get("/api/v1/signals", headers=headers).status_code
+
+    assert [status(number) for number in range(25)] == [401] * 20 + [429] * 5
+
+
+def test_behind_a_proxy_with_tls_the_sessions_cookie_is_secure(client: httpx.Client) -> None:
+    plain = client.get("/login")
+    client.cookies.clear()
+    forwarded = client.get("/login", headers={"X-Forwarded-Proto": "https"})
+
+    assert "secure" not in plain.headers["set-cookie"].lower()
+    assert "secure" in forwarded.headers["set-cookie"].lower()
+
+
 def test_a_number_of_an_event_that_none_has_is_refused(client: httpx.Client) -> None:
     assert client.get("/api/v1/events", headers={**BEARER, "Last-Event-ID": "9" * 5000}).status_code == 422
 

@@ -140,6 +140,22 @@ def test_another_address_is_403_and_another_name_404(stage: Stage) -> None:
     assert SECRET not in str(items)
 
 
+def test_the_sender_of_a_trusted_proxy_is_its_forwarded_address(stage: Stage) -> None:
+    sender = {"X-Forwarded-For": "10.9.9.9, 52.89.214.238"}
+
+    assert stage.post(f"/webhooks/nowhere/{SECRET}", AN_ALERT, **sender).status_code == 201
+
+
+def test_without_a_trusted_proxy_the_forwarded_address_is_not_read(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "webhooks.toml").write_text(FILE)
+    with webhook_stage(database_url, redis_url, tmp_path / "webhooks.toml", trusted_proxies=("10.0.0.0/8",)) as stage:
+        answer = stage.post(f"/webhooks/nowhere/{SECRET}", AN_ALERT, **{"X-Forwarded-For": "52.89.214.238"})
+
+    assert answer.status_code == 403
+
+
 def test_a_mistyped_webhook_name_is_listed(stage: Stage) -> None:
     stage.post("/webhooks/tradingveiw", AN_ALERT)
 

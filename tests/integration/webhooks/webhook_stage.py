@@ -79,9 +79,11 @@ class Stage:
 
 
 @contextmanager
-def webhook_stage(database_url: str, redis_url: str, file: Path, *, retry_for_s: float = 0.5) -> Iterator[Stage]:
-    """Serve the application with the webhooks of *file*, on a port of its own."""
+def webhook_stage(
+    database_url: str, redis_url: str, file: Path, *, retry_for_s: float = 0.5, **settings: Any
+) -> Iterator[Stage]:
+    """Serve the application with the webhooks of *file* and further *settings*, on a port of its own."""
     with Record(database_url, retry_for_s=retry_for_s) as record:
-        context = replace(web_context(record, redis_url), settings=Settings(executors=LOAD, webhooks=file))
+        context = replace(web_context(record, redis_url), settings=Settings(executors=LOAD, webhooks=file, **settings))
         with serving(context) as client:
             yield Stage(client, record)

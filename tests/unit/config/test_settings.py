@@ -196,3 +196,16 @@ def test_allowed_hosts_are_kept_in_their_normal_form(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TRADEWIRE_ALLOWED_HOSTS", "tunnel.example.org, https://other.example.org")
     with pytest.raises(ConfigInvalid, match="TRADEWIRE_ALLOWED_HOSTS"):
         load_settings()
+
+
+def test_trusted_proxies_are_addresses_or_networks_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().trusted_proxies == ("127.0.0.1",)
+
+    for given, read in (("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")), ("none", ())):
+        monkeypatch.setenv("TRADEWIRE_TRUSTED_PROXIES", given)
+        assert load_settings().trusted_proxies == read
+
+    for wrong in ("*", "proxy.example.org", "10.0.0.1/8"):
+        monkeypatch.setenv("TRADEWIRE_TRUSTED_PROXIES", wrong)
+        with pytest.raises(ConfigInvalid, match="TRADEWIRE_TRUSTED_PROXIES"):
+            load_settings()

@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from pipeline.entrypoints.web.api.errors import ApiError
+from pipeline.entrypoints.web.api.peer import peer_of
 from pipeline.entrypoints.web.api.sessions import HEADER, LASTS_S, BrowserSession, Sessions
 from pipeline.operations.ended_sessions import end_session, has_ended
 from pipeline.operations.guesses import Guesses
@@ -170,7 +171,7 @@ def by(request: Request) -> str:
 async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
     if bearer is None:
         return await run_in_threadpool(_holder_of_session, gate, request)
-    token, address = bearer.credentials.strip(), None if request.client is None else request.client.host
+    token, address = bearer.credentials.strip(), peer_of(request)
     wait = gate.guesses.wait_s(address, token)
     if wait is not None:
         headers = {"Retry-After": str(round(wait) + 1)}

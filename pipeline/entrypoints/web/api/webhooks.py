@@ -15,6 +15,7 @@ from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Digits, Limit, Name, Since
+from pipeline.entrypoints.web.api.peer import sender_of
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
@@ -167,7 +168,7 @@ async def _receive(
         name=name,
         body=await _body(request),
         secrets=tuple(given for given in (secret, _bearer(request)) if given),
-        address=None if request.client is None else request.client.host,
+        address=sender_of(request),
     )
     try:
         with anyio.fail_after(_ANSWER_WITHIN_S):

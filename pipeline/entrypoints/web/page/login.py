@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from config.login_link import PATH, use_login_link
 from pipeline.entrypoints.web.api.auth import Gate
 from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.peer import peer_of
 from pipeline.entrypoints.web.page.access import Form, PageRefused, PageRoute, check_form, go_to
 from pipeline.entrypoints.web.page.rendering import page
 from pipeline.operations.tokens import MAIN, Scope
@@ -53,10 +54,7 @@ def router(context: WebContext) -> APIRouter:
 
 def _login(gate: Gate, request: Request, form: dict[str, str]) -> Response:
     check_form(gate, gate.sessions.of_login(request), form)
-    token, address = (
-        form.get("token", "").strip()[:_LONGEST_TOKEN],
-        None if request.client is None else request.client.host,
-    )
+    token, address = form.get("token", "").strip()[:_LONGEST_TOKEN], peer_of(request)
     if gate.guesses.wait_s(address, token) is not None:
         raise PageRefused(429, "there were too many wrong tokens in this minute: wait, and try again")
     wanted = _own_path(form.get("next", "/"))
