@@ -21,7 +21,7 @@ class RefusalCode(StrEnum):
     ADDRESS_REFUSED = "address_refused"
     #: The body is longer than 64 KiB.
     TOO_LARGE = "too_large"
-    #: More deliveries came to this webhook in a minute than a token may send.
+    #: In a minute, more deliveries came to this webhook than a token may send, or too many wrong secrets.
     TOO_MANY = "too_many_requests"
     #: Empty, not UTF-8, broken JSON, not exactly one object, or text for a dialect that is JSON only.
     UNREADABLE = "unreadable"

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from config.webhooks import Webhook, Webhooks
 from pipeline.intake.intake import Intake, Recorded
@@ -37,7 +38,10 @@ class WebhookRequest:
     body: bytes | None
     #: The secrets that came outside the body: in the path, or as a bearer token.
     secrets: tuple[str, ...]
+    #: The address that sent it. Behind a proxy, a program on this machine may have invented it.
     address: str | None
+    #: The address at the other end of the connection.
+    peer: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,16 @@ class RecordedDelivery:
 
     claim: DeliveryClaim
     recorded: Recorded
+
+
+class GuessLimit(Protocol):
+    """Counts wrong secrets by address, as `Guesses` does."""
+
+    def wait_s(self, address: str | None, token: str, /) -> float | None:
+        """Return the seconds until *address* may try *token*; None when it may try it now."""
+
+    def record(self, address: str | None, token: str, /, *, right: bool) -> None:
+        """Remember whether *token*, which *address* sent, was right."""
 
 
 class WebhookReceiver:
@@ -59,18 +73,20 @@ class WebhookReceiver:
         *,
         is_main: Callable[[str], bool],
         busy: Callable[[str], bool],
+        guesses: GuessLimit,
     ) -> None:
         """Receive deliveries for *webhooks*.
 
         *is_main* returns whether a token is the main token, which is the secret of webhooks without a secret of their
         own. *busy* counts one delivery to the webhook of a name, and returns whether that webhook gets too many in a
-        minute.
+        minute. *guesses* limits the wrong secrets of an address.
         """
         self._record = record
         self._intake = intake
         self._webhooks = webhooks
         self._is_main = is_main
         self._busy = busy
+        self._guesses = guesses
         self._unauthenticated = UnauthenticatedCounter(self._write_count)
 
     def receive(self, delivery: WebhookRequest) -> RecordedDelivery:
@@ -84,9 +100,7 @@ class WebhookReceiver:
         """
         webhook = self._webhook_of(delivery)
         body, problem = _read(delivery.body or b"")
-        if not self._authenticates(webhook, delivery.secrets + (() if body is None else body.secrets)):
-            message = 'the secret is missing or wrong: write it at the end of the address, or in the body as "secret"'
-            raise self._refuse_sender(delivery, RefusalCode.UNAUTHORIZED, message)
+        self._check_secrets(webhook, delivery, delivery.secrets + (() if body is None else body.secrets))
         if self._busy(webhook.name):
             message = "too many deliveries in a minute; send it again later"
             raise self._refuse_sender(delivery, RefusalCode.TOO_MANY, message)
@@ -125,6 +139,22 @@ class WebhookReceiver:
             refuse_claimed(self._record, claimed, code=error.code, message=str(error))
             raise
         return RecordedDelivery(claim=claimed, recorded=recorded)
+
+    # Raises InvalidSignal. Every wrong secret of a delivery is counted, unless the right one is among them.
+    def _check_secrets(self, webhook: Webhook, delivery: WebhookRequest, given: tuple[str, ...]) -> None:
+        # A secret belongs to its webhook: that of another one is wrong here, and stays right there.
+        named = {secret: f"{webhook.name}:{secret}" for secret in given}
+        tried = [secret for secret in named if self._guesses.wait_s(delivery.peer, named[secret]) is None]
+        right = [secret for secret in tried if self._authenticates(webhook, (secret,))]
+        for secret in right or tried:
+            self._guesses.record(delivery.peer, named[secret], right=bool(right))
+        if right:
+            return
+        if len(tried) < len(named):
+            message = "too many wrong secrets came from this address in a minute; send it again later"
+            raise self._refuse_sender(delivery, RefusalCode.TOO_MANY, message)
+        message = 'the secret is missing or wrong: write it at the end of the address, or in the body as "secret"'
+        raise self._refuse_sender(delivery, RefusalCode.UNAUTHORIZED, message)
 
     # The time that this takes must not depend on the secret.
     def _authenticates(self, webhook: Webhook, given: tuple[str, ...]) -> bool:

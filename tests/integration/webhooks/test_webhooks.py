@@ -120,11 +120,42 @@ def test_a_wrong_secret_is_401_and_kept_without_that_secret(stage: Stage, given:
 def test_unauthenticated_deliveries_are_counted_and_do_not_fill_the_record(stage: Stage) -> None:
     statuses = [stage.post(f"/webhooks/tradingview/{uuid.uuid4()}", AN_ALERT).status_code for _ in range(60)]
 
-    assert set(statuses) == {401}
+    assert set(statuses) == {401, 503}
     items = stage.wait_for(60)
-    # Refusals are counted per minute, and a minute may end during the test.
-    assert len(items) <= 2
+    # Refusals are counted per code and minute, and a minute may end during the test.
+    assert len(items) <= 4
     assert sum(item["times"] for item in items) == 60
+
+
+def test_secrets_are_guessed_slowly_and_the_right_one_of_before_still_delivers(stage: Stage) -> None:
+    def guess(number: int) -> int:
+        path, forged = f"/webhooks/tradingview/wrong-secret-{number}", {"X-Forwarded-For": f"10.0.0.{number}"}
+        return stage.post(path, AN_ALERT, **forged).status_code
+
+    assert stage.alert(AN_ALERT).status_code == 201
+
+    assert [guess(number) for number in range(25)] == [401] * 20 + [503] * 5
+    assert stage.alert("sell MSFT at 1").status_code == 201
+    assert {item["code"] for item in stage.wait_for(25)} == {"unauthorized", "too_many_requests"}
+
+
+def test_a_secret_that_is_guessed_at_last_is_not_told_from_a_wrong_one(stage: Stage) -> None:
+    for number in range(20):
+        stage.post(f"/webhooks/tradingview/wrong-secret-{number}", AN_ALERT)
+
+    wrong, right = stage.post("/webhooks/tradingview/wrong-again", AN_ALERT), stage.alert_once(AN_ALERT)
+
+    assert (wrong.status_code, right.status_code) == (503, 503)
+    assert wrong.json() == right.json()
+    assert int(right.headers["Retry-After"]) > 0
+    assert stage.rows("SELECT 1 FROM signal") == []
+
+
+def test_a_wrong_secret_beside_the_right_one_is_not_counted(stage: Stage) -> None:
+    body = json.dumps(json.loads(AN_ALERT) | {"token": "of another service"})
+
+    assert {stage.alert(body).status_code for _ in range(25)} == {201, 200}
+    assert stage.post("/webhooks/tradingview/wrong-secret", AN_ALERT).status_code == 401
 
 
 def test_another_address_is_403_and_another_name_404(stage: Stage) -> None:

@@ -15,10 +15,11 @@ from pipeline.entrypoints.web.api.auth import opened_by
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import COMMON, ErrorAnswer, answer
 from pipeline.entrypoints.web.api.parameters import Digits, Limit, Name, Since
-from pipeline.entrypoints.web.api.peer import sender_of
+from pipeline.entrypoints.web.api.peer import peer_of, sender_of
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.intake.webhooks.receiver import WebhookReceiver, WebhookRequest
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
+from pipeline.operations.guesses import Guesses
 from pipeline.operations.tokens import MAIN, Scope
 from pipeline.views.history_schemas import DeliveryPage
 from pipeline.views.lists import deliveries
@@ -156,7 +157,9 @@ def _receiver(context: WebContext) -> WebhookReceiver:
     def busy(name: str) -> bool:
         return context.gate.count(f"webhook {name}", scope=Scope.SIGNAL) is not None
 
-    return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy)
+    # The limit of the API's tokens is another one: a guesser who reaches only webhooks must not stop logins.
+    guesses = Guesses()
+    return WebhookReceiver(context.record, context.intake, webhooks, is_main=is_main, busy=busy, guesses=guesses)
 
 
 # A delivery that takes longer than the limit goes on after the answer 503. The sender repeats it, which does no harm:
@@ -169,6 +172,7 @@ async def _receive(
         body=await _body(request),
         secrets=tuple(given for given in (secret, _bearer(request)) if given),
         address=sender_of(request),
+        peer=peer_of(request),
     )
     try:
         with anyio.fail_after(_ANSWER_WITHIN_S):
