@@ -14,7 +14,7 @@ from pipeline.model.errors import ConfigInvalid, Problem
 if TYPE_CHECKING:
     from pwd import struct_passwd
 
-# Who can write to this folder can change the code, too, so its files need no check.
+# A user who can write to this folder can change the code, too, so its files need no check.
 _SHIPPED = Path(__file__).resolve().parent.parent
 
 
@@ -32,9 +32,10 @@ def ownership_problem(path: Path) -> Problem | None:
     """Return the problem if a user other than this one and root can write the file or folder *path*, or replace it.
 
     Checked are *path*, the folder that holds it, and, behind symbolic links, the file that is read and its folder. Each
-    must belong to this user or root. With `sudo`, the files of the person who called it are accepted, too.
+    must belong to this user, to root, or to the owner of tradewire's code. With `sudo`, the files of the person who
+    called it are accepted, too.
 
-    Nobody else may have the right to write. The folder above may be open to all if it is sticky, like /tmp: there,
+    No other user may have the right to write. The folder above may be open to all if it is sticky, like /tmp: there,
     only owners replace their entries. Write access of a group is accepted if it is this process's group or the primary
     group of the owner, because many systems create files with it (umask 002) and give each user such a group alone.
     Where all users share one primary group, write access of that group is accepted as well.
@@ -53,6 +54,8 @@ def ownership_problem(path: Path) -> Problem | None:
             behind = "" if place == given else f"leads to {place}, which "
             return Problem(key=str(path), message=behind + fault)
     for folder in dict.fromkeys((given.parent, Path(os.path.realpath(given.parent)), read.parent)):
+        if _SHIPPED.is_relative_to(folder):
+            continue
         if fault := _fault(folder, sticky_is_safe=True):
             return Problem(key=str(path), message=f"is in {folder}, which {fault}")
     return None
@@ -81,7 +84,8 @@ def _fault(place: Path, *, sticky_is_safe: bool) -> str | None:
 
 
 def _trusted() -> set[int]:
-    trusted = {0, os.geteuid()}
+    # The owner of tradewire's code can change what runs here anyway.
+    trusted = {0, os.geteuid(), _SHIPPED.stat().st_uid}
     caller = os.environ.get("SUDO_UID", "")
     if os.geteuid() == 0 and caller.isdecimal():
         trusted.add(int(caller))
