@@ -8,8 +8,9 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import psutil
@@ -31,6 +32,7 @@ from pipeline.entrypoints.supervisor.run import supervise
 
 home, seconds = Path(sys.argv[1]), float(sys.argv[2])
 servers, programs = sys.argv[3] == "servers", sys.argv[4]
+urls = json.loads(sys.argv[6])
 needs = frozenset({RECORD, QUEUES}) if servers else frozenset()
 wakeups = Wakeups()
 with lock_home(home) as lock:
@@ -39,10 +41,13 @@ with lock_home(home) as lock:
         home=home,
         servers=server_lines(str(home), valkey_port=free_port(), postgres=True) if servers else [],
         processes=[
-            ProcessLine(name=name, group=name, command=(sys.executable, "-c", program), needs=needs)
+            ProcessLine(
+                name=name, group=name, command=(sys.executable, "-c", program), needs=needs, url=urls.get(name)
+            )
             for name, program in json.loads(programs).items()
         ],
-        environment=dict(os.environ), services=Services(api_token="kept"), remarks=[], executors=[],
+        environment={**os.environ, "TRADEWIRE_NONCE": "ours"},
+        services=Services(api_token="kept"), remarks=[], executors=[],
     )
     alerts = Alerts(settings=AlertSettings(), channels={}, deadman=None)
     feed = lambda url, over: ["a line of the feed"]
@@ -55,13 +60,21 @@ class Up:
     """One running `up` and its output."""
 
     def __init__(
-        self, home: Path, *, seconds: float = 60, servers: bool = False, strict: bool = False, **programs: str
+        self,
+        home: Path,
+        *,
+        seconds: float = 60,
+        servers: bool = False,
+        strict: bool = False,
+        urls: Mapping[str, str] = MappingProxyType({}),
+        **programs: str,
     ) -> None:
+        """Start it; *urls* are the addresses of those *programs* that have a health route."""
         self.home = home
         self.output: list[str] = []
         command = [sys.executable, "-c", _UP, str(home), str(seconds), "servers" if servers else "alone"]
         self.process = subprocess.Popen(
-            [*command, json.dumps(programs), "strict" if strict else "lenient"],
+            [*command, json.dumps(programs), "strict" if strict else "lenient", json.dumps(dict(urls))],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,

@@ -21,7 +21,7 @@ from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, criti
 from pipeline.entrypoints.doctor.open_orders import check_open_orders
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
 from pipeline.entrypoints.doctor.restores import check_restore
-from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis
+from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis, check_web
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
 from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.entrypoints.doctor.unreadable_rows import check_unreadable_rows
@@ -37,17 +37,22 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
     database_url = settings.database_url.get_secret_value() if settings.database_url else None
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     # The brokers are asked at the same time, so that the time limits of slow ones do not add up.
-    with ThreadPoolExecutor(4 + len(executors), thread_name_prefix="doctor") as pool:
-        redis = pool.submit(check_redis, redis_url)
+    with ThreadPoolExecutor(5 + len(executors), thread_name_prefix="doctor") as pool:
+        redis, web = pool.submit(check_redis, redis_url), pool.submit(check_web, settings.home)
         if database_url is None:
-            return [no_address("postgresql", "DATABASE_URL"), redis.result(), *check_disks(settings.home)]
+            return [
+                no_address("postgresql", "DATABASE_URL"),
+                redis.result(),
+                *web.result(),
+                *check_disks(settings.home),
+            ]
         record = Record(database_url, connections=4, retry_for_s=1.5)
         try:
             brokers = [
                 pool.submit(check_broker_and_clock, executor, settings, record) for executor in executors.values()
             ]
             postgres = check_postgres(record)
-            findings = [postgres, redis.result()]
+            findings = [postgres, redis.result(), *web.result()]
             clock = None
             if postgres.status is CheckStatus.OK:
                 try:

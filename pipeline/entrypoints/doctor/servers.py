@@ -1,12 +1,15 @@
 """Check PostgreSQL and Redis."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from config.services import running_services
 from pipeline.entrypoints.doctor.findings import CheckResult, critical, no_address, ok
+from pipeline.entrypoints.supervisor.health import ask_health
 from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, QueueUnavailable, TradewireError
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.queue_faults import queue_faults
@@ -16,6 +19,8 @@ from pipeline.store.rights import missing_rights
 from pipeline.store.undecided import undecided
 
 T = TypeVar("T")
+
+_WEB_TIMEOUT_S = 2.0
 
 
 def check_postgres(record: Record) -> CheckResult:
@@ -55,6 +60,28 @@ def check_queues(redis_url: str | None, record: Record, executors: Iterable[str]
         return [ok("queues", "workers get their jobs from Redis")]
     cause = "Another program, or a person, wrote into Redis."
     return [critical("queues", fault.saw, cause=cause, remedy=fault.remedy) for fault in faults]
+
+
+def check_web(home: Path) -> list[CheckResult]:
+    """Check whether the web process of the `up` in *home* answers. Return nothing when no `up` runs one there.
+
+    Raises:
+        ConfigInvalid: services.json cannot be used.
+    """
+    services = running_services(home)
+    if services is None or services.web_url is None or "web" not in services.pids:
+        return []
+    answers, _ = ask_health(services.web_url, timeout_s=_WEB_TIMEOUT_S)
+    if answers:
+        return [ok("web", f"{services.web_url} answers")]
+    return [
+        critical(
+            "web",
+            f"{services.web_url} does not answer",
+            cause="The process has just been started, hangs, or was stopped: webhooks and signals are not accepted.",
+            remedy=f"See {home}/logs/web.log. If it hangs, kill process {services.pids['web']}: `up` starts it again.",
+        )
+    ]
 
 
 def _usable_release(connection: Connection[DictRow]) -> int:

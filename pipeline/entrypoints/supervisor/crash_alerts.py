@@ -1,4 +1,4 @@
-"""Send an alert while a process of `up` crashes again and again, even if that process is the keeper."""
+"""Send an alert while a process of `up` crashes again and again or does not answer, even if that is the keeper."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,12 +14,20 @@ _EVERY_S = 2.0
 
 
 class CrashAlerts:
-    """Checks in a thread of its own which processes crash. *crashing* returns their names."""
+    """Checks in a thread of its own which processes are unwell. *crashing* and *silent* return their names."""
 
-    def __init__(self, database_url: str, alerts: Alerts, crashing: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        alerts: Alerts,
+        *,
+        crashing: Callable[[], Sequence[str]],
+        silent: Callable[[], Sequence[str]],
+    ) -> None:
         self._record = Record(database_url, connections=1, retry_for_s=0.5)
         self._delivery = AlertDelivery(record=self._record, alerts=alerts)
         self._crashing = crashing
+        self._silent = silent
         self._store = AlertStore()
         self._stop = stop = threading.Event()
         self._task = PeriodicTask("crash alerts", _EVERY_S, self.run_once, stop=stop, leads=lambda: True, paced=True)
@@ -40,11 +48,13 @@ class CrashAlerts:
         Raises:
             RecordUnavailable: PostgreSQL is away.
         """
-        result = _found(self._crashing())
+        result = _found(self._crashing(), self._silent())
         log_changes(self._record.run(lambda connection: self._store.note(connection, [result])))
         return self._delivery.run_once() if result.raised else 0
 
 
-def _found(names: Sequence[str]) -> ConditionResult:
+def _found(crashing: Sequence[str], silent: Sequence[str]) -> ConditionResult:
     kind = AlertKind.PROCESS_CRASHING
-    return found(kind, [raised(kind, name, f"the process {name} crashes again and again") for name in names])
+    subjects = {name: f"the process {name} runs and does not answer" for name in silent}
+    subjects |= {name: f"the process {name} crashes again and again" for name in crashing}
+    return found(kind, [raised(kind, name, subject) for name, subject in subjects.items()])

@@ -15,6 +15,7 @@ import structlog
 from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
 from config.started_homes import remember_home
+from pipeline.entrypoints.supervisor.alarms import ProcessCrashes
 from pipeline.entrypoints.supervisor.console import print_alarm, print_banner, print_line
 from pipeline.entrypoints.supervisor.crash_alerts import CrashAlerts
 from pipeline.entrypoints.supervisor.home_lock import HomeLock, lock_home
@@ -23,7 +24,7 @@ from pipeline.entrypoints.supervisor.migration import Gate
 from pipeline.entrypoints.supervisor.plan import Plan, make_plan
 from pipeline.entrypoints.supervisor.servers.wakeups import Wakeups
 from pipeline.entrypoints.supervisor.servers.way import open_way
-from pipeline.entrypoints.supervisor.supervisor import ProcessCrashes, ServerMissing, Supervisor
+from pipeline.entrypoints.supervisor.supervisor import ServerMissing, Supervisor
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +145,9 @@ def _start_crash_alerts(supervisor: Supervisor, alerts: Alerts) -> CrashAlerts |
     url = supervisor.services.database_url
     if url is None:
         return None
-    started = CrashAlerts(url.get_secret_value(), alerts, lambda: supervisor.crashing)
+    started = CrashAlerts(
+        url.get_secret_value(), alerts, crashing=lambda: supervisor.crashing, silent=lambda: supervisor.silent
+    )
     started.start()
     return started
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pydantic import SecretStr
 
 from config.services import UP, write_services
+from pipeline.entrypoints.supervisor.alarms import ProcessAlarms
 from pipeline.entrypoints.supervisor.child import Child
 from pipeline.entrypoints.supervisor.health import HealthWatch
 from pipeline.entrypoints.supervisor.home_lock import HomeLock
@@ -31,9 +32,6 @@ _HURRY_S = 0.5
 #: After this many seconds `up` prints its banner even if a process does not answer, and names that process.
 _ANSWER_WITHIN_S = 60.0
 
-#: The interval at which the line about a process that crashes again and again is repeated.
-_ALARM_EVERY_S = 60.0
-
 #: `up` gives up when a server has failed to start this many times: on an overloaded machine, one failure may pass.
 _SERVER_TRIES = 3
 
@@ -42,10 +40,6 @@ _ADDRESS_OF = {"postgres": "database_url", "valkey": "redis_url"}
 
 class ServerMissing(TradewireError):
     """A server did not come up, or the record cannot be used."""
-
-
-class ProcessCrashes(TradewireError):
-    """A process crashes again and again, and `up` is strict."""
 
 
 class Supervisor:
@@ -67,9 +61,7 @@ class Supervisor:
         self._lock = lock
         self._wakeups = wakeups
         self._report = report
-        self._alarm = alarm
-        self._strict = strict
-        self._alarmed_at: dict[str, float] = {}
+        self._alarms = ProcessAlarms(plan.home / "logs", alarm=alarm, report=report, strict=strict)
         self._lifeline = Lifeline.make()
         self._environment = dict(plan.environment)
         self._migration: MigrationThread | None = None
@@ -80,6 +72,8 @@ class Supervisor:
         self._started_at = time.monotonic()
         self._changed = self._start_reported = False
         self._came_up: set[str] = set()
+        #: The processes that run, answered before, and have not answered for some seconds.
+        self.silent: tuple[str, ...] = ()
         #: The content of services.json.
         self.services = plan.services
 
@@ -124,7 +118,8 @@ class Supervisor:
             child.answers = child.line.name not in self.unanswered
             if child.line.needs <= met:
                 self._changed |= child.tick(self._environment)
-        self._report_crashes()
+        self._alarms.report_crashes(child for child in self._all if child.crashing)
+        self._report_silence()
         if self._changed:
             self._write_pids(addresses_known={RECORD, QUEUES} <= met)
 
@@ -165,16 +160,12 @@ class Supervisor:
         if server.deaths >= _SERVER_TRIES:
             raise ServerMissing(f"{server.line.name} did not come up: {server.last_line()}")
 
-    def _report_crashes(self) -> None:
-        now = time.monotonic()
-        for child in (child for child in self._all if child.crashing):
-            name = child.line.name
-            says = f"{name} CRASHES AGAIN AND AGAIN; {self._plan.home}/logs/{name}.log: {child.last_line()}"
-            if self._strict:
-                raise ProcessCrashes(says)
-            if now - self._alarmed_at.get(name, float("-inf")) >= _ALARM_EVERY_S:
-                self._alarmed_at[name] = now
-                self._alarm(says)
+    def _report_silence(self) -> None:
+        # A process that crashes has an alarm of its own.
+        well = [child for child in self._processes if child.runs and not child.crashing]
+        silent = [child for child in well if child.line.name in self._health.silent]
+        self.silent = tuple(child.line.name for child in silent)
+        self._alarms.report_silence(silent, answered=self._health.answered)
 
     def _take_addresses(self) -> None:
         addresses: dict[str, SecretStr] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +15,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from config.services import UP, Services, write_services
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
@@ -82,6 +85,25 @@ def test_a_process_that_is_not_well_says_so(core: Core) -> None:
     assert found["keeper keeper"].status is CheckStatus.WARNING
     assert "sweep" in found["keeper keeper"].saw
     assert critical(found) == set()
+
+
+def test_a_web_process_of_up_that_hangs_is_critical(core: Core) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as hangs:
+        url = f"http://127.0.0.1:{hangs.getsockname()[1]}"
+        write_services(core.settings.home, Services(web_url=url, pids={UP: os.getpid(), "web": 4321}))
+        with at_work(core):
+            found = examined(core)
+
+    assert critical(found) == {"web"}
+    assert found["web"].saw == f"{url} does not answer"
+    assert "4321" in str(found["web"].remedy)
+
+
+def test_a_web_process_of_up_that_answers_is_well(core: Core) -> None:
+    services = Services(web_url=core.exchange.url, pids={UP: os.getpid(), "web": 4321})
+    write_services(core.settings.home, services)
+
+    assert examined(core)["web"].status is CheckStatus.OK
 
 
 def test_an_absent_postgres_is_named_and_the_rest_is_looked_at(core: Core) -> None:

@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from config.services import Services, write_services
+from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.standin_up import Up
 from tests.waiting import patience, promised, until
@@ -26,6 +27,21 @@ _QUIET = _WATCHES + "import time; time.sleep(60)"
 _STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 )
+_ANSWERING = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
+from pipeline.startup.listening import nonce_header
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        for name, value in nonce_header().items():
+            self.send_header(name, value)
+        self.end_headers()
+
+watch_lifeline()
+HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+"""
 _DYING = "raise SystemExit('out of luck')"
 
 
@@ -200,6 +216,27 @@ def test_a_child_that_crashes_again_and_again_is_a_line_of_its_own_and_an_alert(
         until(lambda: connection.execute("SELECT subject FROM alert").fetchall(), 20)
         alerts = connection.execute("SELECT key, subject FROM alert").fetchall()
     assert alerts == [("process_crashing:dying", "the process dying crashes again and again")]
+
+
+def test_a_frozen_server_is_a_line_of_its_own_and_an_alert_until_it_answers_again(home: Path, ups: list[Up]) -> None:
+    port = free_port()
+    up = _start(ups, home, servers=True, urls={"web": f"http://127.0.0.1:{port}"}, web=_ANSWERING.format(port=port))
+    up.wait_until_up()
+
+    up.children()["web"].send_signal(signal.SIGSTOP)
+
+    up.wait_for_line("web RUNS AND DOES NOT ANSWER")
+    with psycopg.connect(json.loads((home / "services.json").read_text())["database_url"]) as connection:
+        alerts = "SELECT key, subject FROM alert WHERE over_at IS NULL"
+        until(lambda: connection.execute(alerts).fetchall(), 20)
+        found = connection.execute(alerts).fetchall()
+        assert found == [("process_crashing:web", "the process web runs and does not answer")]
+        assert not any("answers again" in line for line in up.output)
+
+        up.children()["web"].send_signal(signal.SIGCONT)
+
+        up.wait_for_line("web answers again")
+        until(lambda: not connection.execute(alerts).fetchall(), 20)
 
 
 def test_a_strict_up_ends_when_a_child_crashes_again_and_again(home: Path, ups: list[Up]) -> None:
