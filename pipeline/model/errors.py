@@ -10,7 +10,8 @@ TradewireError
 │   │   ├── MissingRights    the role may not use a table: a person grants it the right
 │   │   └── NotMigrated      PostgreSQL has no tradewire schema: a person runs `tradewire migrate`
 │   ├── QueueUnavailable     Redis is away
-│   │   └── QueueBroken      Redis answers, but a key of one queue holds something else: a person deletes it
+│   │   └── QueueRefused     Redis answers, and refuses a command: a person grants the right, or makes room
+│   │       └── QueueBroken  a key of one queue holds something else: a person deletes it
 │   ├── SourceUnavailable    a source of signals cannot be reached or read
 │   └── BrokerUnavailable    the broker is away or slow
 │       └── BrokerOverRate   the broker refuses because of its request rate: the account waits
@@ -78,7 +79,11 @@ class QueueUnavailable(Unavailable):
     """Redis cannot be reached. Recorded executions are enqueued when it is back."""
 
 
-class QueueBroken(QueueUnavailable):
+class QueueRefused(QueueUnavailable):
+    """Redis answers, and refuses a command. Workers take executions from the record."""
+
+
+class QueueBroken(QueueRefused):
     """A key of one queue in Redis holds something else. Other queues are not affected."""
 
 

@@ -15,7 +15,8 @@ from pipeline.queues.redis_server import check_writes
 
 # Workers get through this many ids within seconds, whatever they are.
 _HARMLESS = 1000
-_LATE = "workers take executions from the record, after 5 s"
+#: The consequence of a fault while Redis answers.
+LATE = "workers take executions from the record, after 5 s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,15 @@ class QueueFault:
 
 
 def queue_faults(
-    queues: ExecutionQueue, executor_ids: Sequence[str], undecided: Callable[[], Mapping[str, int]]
+    queues: ExecutionQueue,
+    executor_ids: Sequence[str],
+    undecided: Callable[[], Mapping[str, int]],
+    troubles: Callable[[], Mapping[str, str]],
 ) -> list[QueueFault]:
-    """Return the faults. *undecided* returns how many executions of each executor may have a job.
+    """Return the faults.
+
+    *undecided* returns how many executions of each executor may have a job, and *troubles* what workers report of the
+    queues of their executors.
 
     Raises:
         QueueUnavailable: Redis is away, or refuses writes.
@@ -46,7 +53,9 @@ def queue_faults(
     long = {name: int(depth) for name, depth in depths.items() if depth > _HARMLESS}
     known = undecided() if long else {}
     foreign = {name: depth for name, depth in long.items() if depth > 2 * known.get(name, 0) + _HARMLESS}
-    return [*faults, *(_foreign(name, keys[name], depth, known.get(name, 0)) for name, depth in foreign.items())]
+    faults += [_foreign(name, keys[name], depth, known.get(name, 0)) for name, depth in foreign.items()]
+    # A worker that cannot read its queue is not reported beside the fault that explains it.
+    return faults or [_reported(name, text) for name, text in troubles().items() if name in keys]
 
 
 def _suspended(queues: ExecutionQueue) -> list[QueueFault]:
@@ -70,7 +79,7 @@ def _wrong_types(queues: ExecutionQueue, executor_ids: Sequence[str]) -> list[Qu
     return [
         QueueFault(
             key=key,
-            saw=f"the key {key} is a {text_of(is_)} and not a {wanted}: {_LATE}",
+            saw=f"the key {key} is a {text_of(is_)} and not a {wanted}: {LATE}",
             remedy=_delete(key),
         )
         for (key, wanted), is_ in zip(expected.items(), found, strict=True)
@@ -80,7 +89,13 @@ def _wrong_types(queues: ExecutionQueue, executor_ids: Sequence[str]) -> list[Qu
 
 def _foreign(executor_id: str, key: str, depth: int, known: int) -> QueueFault:
     holds = f"the queue of {executor_id} holds {depth} ids for {known} executions"
-    return QueueFault(key=f"{key}:foreign", saw=f"{holds}: {_LATE}", remedy=_delete(key))
+    return QueueFault(key=f"{key}:foreign", saw=f"{holds}: {LATE}", remedy=_delete(key))
+
+
+def _reported(executor_id: str, trouble: str) -> QueueFault:
+    saw = f"the worker of {executor_id} {trouble}: {LATE}"
+    remedy = "Let no other program use this Redis (`CLIENT LIST` names its clients), and give our user all rights."
+    return QueueFault(key=f"{executor_id}:worker", saw=saw, remedy=remedy)
 
 
 def _delete(key: str) -> str:

@@ -15,10 +15,10 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from pipeline.model.errors import NotPossible, QueueBroken, QueueUnavailable
+from pipeline.model.errors import NotPossible, QueueBroken, QueueRefused, QueueUnavailable
 from pipeline.model.outages import Need, Outage, outage_of
 
-_OLDEST_SERVER = (6, 2)  # The first release with LMOVE, which `check_writes` needs.
+_OLDEST_SERVER = (6, 2)  # The first release with BLMOVE.
 _NO_LIST = "tradewire:no-such-list"
 
 
@@ -39,14 +39,19 @@ def mapped() -> Iterator[None]:
 
 
 def failure_of(error: RedisError) -> QueueUnavailable:
-    """Return an error of redis-py as ours. A full memory or disk is named; a key of the wrong type is `QueueBroken`."""
+    """Return an error of redis-py as ours. A full memory or disk is named.
+
+    An answer of Redis that refuses a command is `QueueRefused`; a key of the wrong type is `QueueBroken`.
+    """
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, OutOfMemoryError):
-        return QueueUnavailable(f"Redis refuses writes, its memory is full: {said}")
+        return QueueRefused(f"Redis refuses writes, its memory is full: {said}")
     # In a pipeline, redis-py writes the command before the code.
     if "MISCONF" in said:
-        return QueueUnavailable(f"Redis refuses writes, it cannot write to its disk, which may be full: {said}")
-    return (QueueBroken if "WRONGTYPE" in said else QueueUnavailable)(f"Redis: {said}")
+        return QueueRefused(f"Redis refuses writes, it cannot write to its disk, which may be full: {said}")
+    if "WRONGTYPE" in said:
+        return QueueBroken(f"Redis: {said}")
+    return (QueueRefused if isinstance(error, ResponseError) else QueueUnavailable)(f"Redis: {said}")
 
 
 def check_server(connection: Redis) -> None:
@@ -91,10 +96,13 @@ def check_writes(connection: Redis) -> None:
     """Check whether the server accepts writes, by a write that changes nothing: a move from a list that does not exist.
 
     Raises:
-        QueueUnavailable: the server is away, out of memory, a replica, or cannot write to its disk.
+        QueueUnavailable: the server is away, out of memory, a replica, cannot write to its disk, or refuses
+            our user this command.
     """
-    with mapped():
-        connection.lmove(_NO_LIST, _NO_LIST)
+    with mapped(), connection.pipeline() as pipe:
+        # The workers' command. In a transaction, it does not wait for an element.
+        pipe.blmove(_NO_LIST, _NO_LIST, 1)
+        pipe.execute()
 
 
 def queue_outage(connection: Redis) -> Outage:

@@ -357,8 +357,9 @@ ORDER BY e.created_at DESC, e.seq DESC
 LIMIT %(limit)s
 
 -- name: overdue
--- Executions that no worker took for some time and whose symbol is free, the oldest first.
-SELECT e.execution_id
+-- Executions that no worker took for some time and whose symbol is free, the oldest first. The keeper enqueues again
+-- only after it has seen that the last job is gone; one job may end while an earlier execution is undecided.
+SELECT e.execution_id, e.state = 'queued' AND e.fence = 0 AND e.enqueues > 2 AS jobs_lost
 FROM execution AS e
 WHERE e.executor_id = %(executor_id)s
     AND e.state IN ('queued', 'held')

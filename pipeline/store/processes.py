@@ -18,6 +18,8 @@ GONE_AFTER = timedelta(seconds=4)
 SETTINGS = "settings"
 #: The key of a heartbeat's fact: the release of tradewire that the process runs.
 VERSION = "version"
+#: The key of a heartbeat's fact: the trouble of a worker with its queue, in a sentence without its subject.
+QUEUE = "queue"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +45,9 @@ class LivingProcess:
 def living_processes(connection: Connection[DictRow]) -> list[LivingProcess]:
     """Return the processes that wrote a heartbeat within `GONE_AFTER`."""
     return fetch_all(connection, LivingProcess, sql("heartbeats", "living"), {"within": GONE_AFTER})
+
+
+def queue_troubles(connection: Connection[DictRow]) -> dict[str, str]:
+    """Return by executor what a living worker reports of its queue, for those that have trouble with it."""
+    workers = (each for each in living_processes(connection) if each.kind == "worker")
+    return {each.name: str(each.facts[QUEUE]) for each in workers if each.facts.get(QUEUE)}

@@ -10,6 +10,7 @@ import structlog
 from pipeline.model.errors import Unavailable
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
+from workers.execution.queue_trouble import QueueTrouble
 from workers.execution.runner import ExecutionRunner
 
 log = structlog.get_logger(__name__)
@@ -20,12 +21,23 @@ _LOOK_EVERY_S = 1.0
 _MOST = 20
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Overdue:
+    execution_id: UUID
+    #: Whether it was enqueued several times, and no worker ever had it.
+    jobs_lost: bool
+
+
 @dataclass(kw_only=True)
 class OverdueExecutions:
-    """Runs overdue executions of one executor, in case the queue cannot be read or is full of jobs that run nothing."""
+    """Runs overdue executions of one executor, in case the queue does not bring their jobs.
+
+    The queue may be unreadable or full of jobs that run nothing, or another client may take the jobs out of it.
+    """
 
     record: Record
     runner: ExecutionRunner
+    trouble: QueueTrouble
     executor_id: str
     _looked_at: float = field(default=float("-inf"))
 
@@ -35,9 +47,10 @@ class OverdueExecutions:
             return
         values = {"executor_id": self.executor_id, "waited": WAITED, "limit": _MOST}
         try:
-            for execution_id in self.record.all(UUID, sql("executions", "overdue"), values):
-                log.warning("execution.taken_from_the_record", execution_id=str(execution_id))
-                self.runner.run(execution_id)
+            for each in self.record.all(_Overdue, sql("executions", "overdue"), values):
+                log.warning("execution.taken_from_the_record", execution_id=str(each.execution_id))
+                if self.runner.run(each.execution_id) and each.jobs_lost:
+                    self.trouble.record_missed()
         except Unavailable as error:
             log.debug("overdue.waits", error=str(error))
         self._looked_at = time.monotonic()

@@ -19,6 +19,7 @@ from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.queues.jobs import DEAD_PREFIX, ExecutionJob
 from pipeline.queues.redis_server import connect
+from pipeline.store.processes import QUEUE
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.pinned_account import await_account
@@ -26,6 +27,7 @@ from workers.account.runtime import ExecutorRuntime, open_runtime
 from workers.execution.exit_lane import ExitLane
 from workers.execution.lease import LeaseKeeper
 from workers.execution.overdue import OverdueExecutions
+from workers.execution.queue_trouble import QueueTrouble
 from workers.execution.rq_worker import serve_for_ever
 from workers.execution.runner import ExecutionRunner, runner_of
 
@@ -57,12 +59,12 @@ def work(
     leases = LeaseKeeper(database_url)
     lane = ExitLane(runtime, leases=leases, worker=name, database_url=database_url)
     verified = threading.Event()
-    heartbeat = _heartbeat(executor, database_url, verified)
+    trouble = QueueTrouble()
+    heartbeat = _heartbeat(executor, database_url, verified, trouble)
     threading.Thread(target=_unblock, args=(stop, record), daemon=True).start()
     try:
         recipe = runner_of(runtime, record=record, leases=leases, worker=name)
-        overdue = OverdueExecutions(record=record, runner=recipe, executor_id=executor.id)
-        dead_letters = DeadLetters(record)
+        overdue = OverdueExecutions(record=record, runner=recipe, trouble=trouble, executor_id=executor.id)
         gate(record)
         if await_account(runtime, stop=stop):
             verified.set()
@@ -73,9 +75,9 @@ def work(
             executor.id,
             connection=connect(redis_url, timeout_s=3.0),
             name=name,
-            run=lambda job: _run(job, recipe, dead_letters, overdue),
+            run=lambda job: _run(job, recipe, record, overdue),
             refuse=lambda job_id, message: _refuse(record, job_id, message),
-            overdue=overdue.run_once,
+            overdue=overdue,
             stop=stop,
         )
     except Unavailable as error:
@@ -93,12 +95,19 @@ def work(
     log.info("worker.stopped", executor_id=executor.id)
 
 
-def _heartbeat(executor: ExecutorSettings, database_url: str, verified: threading.Event) -> Heartbeat:
-    """Send this worker's heartbeat; the worker is unhealthy until a pinned account is verified."""
+def _heartbeat(
+    executor: ExecutorSettings, database_url: str, verified: threading.Event, trouble: QueueTrouble
+) -> Heartbeat:
+    """Send this worker's heartbeat; the worker is unhealthy until a pinned account is verified.
+
+    Trouble with the queue is a fact of the heartbeat, and the checks of the queues report it.
+    """
 
     def health() -> tuple[bool, dict[str, Any]]:
         well = verified.is_set() or executor.account is None
-        return well, {} if well else {"account": "not verified yet"}
+        facts = {} if well else {"account": "not verified yet"}
+        sentence = trouble.sentence()
+        return well, facts | ({QUEUE: sentence} if sentence else {})
 
     return Heartbeat(database_url, kind="worker", name=executor.id, health=health, executors={executor.id: executor})
 
@@ -119,13 +128,13 @@ def _unblock(stop: threading.Event, record: Record) -> None:
     record.stopping.set()
 
 
-def _run(job: ExecutionJob, recipe: ExecutionRunner, dead_letters: DeadLetters, overdue: OverdueExecutions) -> None:
+def _run(job: ExecutionJob, recipe: ExecutionRunner, record: Record, overdue: OverdueExecutions) -> None:
     """Run one job. RQ never sees a failed job: open work is in the record, and the keeper enqueues it again."""
     execution_id = job.execution_id()
     try:
         if job.id.startswith(DEAD_PREFIX):
             # Only a person's requeue puts a dead letter's job on the queue.
-            dead_letters.requeue_from_dashboard(job.id, execution_id)
+            DeadLetters(record).requeue_from_dashboard(job.id, execution_id)
         if not recipe.run(execution_id):
             # The job ran nothing. Any client of Redis can add such jobs, and ours would wait behind them. So run what
             # waits for too long.

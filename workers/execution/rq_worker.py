@@ -23,10 +23,11 @@ from rq.worker import WorkerStatus
 
 from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
-from pipeline.model.errors import NotPossible, QueueBroken, QueueUnavailable
+from pipeline.model.errors import NotPossible, QueueBroken, QueueRefused, QueueUnavailable
 from pipeline.queues.jobs import ExecutionJob, ForeignJob, text_of
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_server, failure_of, queue_outage
+from workers.execution.overdue import OverdueExecutions
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class ExecutorWorker(SimpleWorker):
         name: str,
         run: Callable[[ExecutionJob], None],
         refuse: Callable[[str, str], None],
-        overdue: Callable[[], None],
+        overdue: OverdueExecutions,
         stop: threading.Event,
     ) -> None:
         self._queues = ExecutionQueue(connection)
@@ -103,16 +104,21 @@ class ExecutorWorker(SimpleWorker):
     def serve(self) -> None:
         """Work until asked to stop; the current job is finished first. Raises RedisError when Redis goes away."""
         self._register()
-        queue_outage(self.connection).record_success()
         try:
             while not self._stop_asked.is_set():
                 self._send_heartbeat()
                 popped = None if is_suspended(self.connection) else self._pop()
+                # Only now: a Redis user may lack the right to this one command.
+                queue_outage(self.connection).record_success()
+                self._overdue.trouble.record_read(job=popped is not None)
                 if popped is not None:
                     reached("worker.after_pop")
                     self._perform(popped, text_of(popped))
                 elif is_suspended(self.connection):
                     self._stop_asked.wait(_POP_S)
+                else:
+                    # Another client may have taken the jobs out of the queue.
+                    self._overdue.run_once()
         finally:
             self._unregister()
 
@@ -130,7 +136,7 @@ class ExecutorWorker(SimpleWorker):
         except NoSuchJobError:
             self._unpark(popped)
             # Many ids without a job would delay ours for too long, so run what is overdue.
-            self._overdue()
+            self._overdue.run_once()
             return
         except ForeignJob as error:
             self._throw_away(popped, job_id, str(error))
@@ -153,7 +159,7 @@ class ExecutorWorker(SimpleWorker):
         self.connection.delete(ExecutionJob.key_for(job_id))
         log.error("job.refused", queue=self._queue.name, message=message)
         self._refuse(job_id, message)
-        self._overdue()
+        self._overdue.run_once()
 
     def _register(self) -> None:
         self.connection.delete(self.key)
@@ -188,13 +194,13 @@ def serve_for_ever(
     name: str,
     run: Callable[[ExecutionJob], None],
     refuse: Callable[[str, str], None],
-    overdue: Callable[[], None],
+    overdue: OverdueExecutions,
     stop: threading.Event,
 ) -> None:
     """Work until *stop*. While Redis is away, wait with growing pauses; the outage is reported once.
 
-    *overdue* runs the executions that waited too long. It is called while Redis answers but the queue cannot be read,
-    and after each id in the queue that is not a job of ours.
+    *overdue* runs the executions that waited too long. It is called when the queue brings no job for a second, while
+    Redis answers but the queue cannot be read, and after each id in the queue that is not a job of ours.
 
     Raises:
         NotPossible: the first server that answered fails `check_server`. Later, such a server counts as an outage.
@@ -216,8 +222,9 @@ def serve_for_ever(
                 raise
             failure = failure_of(error) if isinstance(error, RedisError) else error
             outage.record_failure(failure)
+            overdue.trouble.record_failure(failure)
             # Redis answers, but its queue is unusable, and that may last for ever.
-            if isinstance(failure, QueueBroken):
-                overdue()
+            if isinstance(failure, (QueueRefused, NotPossible)):
+                overdue.run_once()
             failures = 1 if time.monotonic() - began > _BACKOFF.longest_s else failures + 1
             stop.wait(_BACKOFF.after(failures) * random.uniform(0.5, 1.0))  # noqa: S311 -- not a secret

@@ -7,10 +7,11 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
-from pipeline.model.errors import QueueUnavailable
+from pipeline.model.errors import QueueRefused, QueueUnavailable
 from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, raised
 from pipeline.queues.queue import ExecutionQueue
-from pipeline.queues.queue_faults import QueueFault, queue_faults
+from pipeline.queues.queue_faults import LATE, QueueFault, queue_faults
+from pipeline.store.processes import queue_troubles
 from pipeline.store.record import Record
 from pipeline.store.undecided import undecided
 
@@ -27,9 +28,12 @@ class QueueWatch:
     def run_once(self) -> None:
         """Check the queues once, and keep the faults for `condition`. Raises RecordUnavailable."""
         try:
-            self._faults = queue_faults(self.queues, self.executor_ids, lambda: undecided(self.record))
+            self._faults = queue_faults(
+                self.queues, self.executor_ids, lambda: undecided(self.record), lambda: self.record.run(queue_troubles)
+            )
         except QueueUnavailable as error:
-            self._faults = [QueueFault(key="redis", saw=f"{error}: entries wait, exits are sent", remedy="")]
+            meanwhile = LATE if isinstance(error, QueueRefused) else "entries wait, exits are sent"
+            self._faults = [QueueFault(key="redis", saw=f"{error}: {meanwhile}", remedy="")]
 
     def condition(self, _: Connection[DictRow], __: Mapping[str, ExecutorSettings]) -> ConditionResult:
         """Return an alert for each fault that the last check found."""

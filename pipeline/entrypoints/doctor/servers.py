@@ -10,10 +10,18 @@ from psycopg.rows import DictRow
 from config.services import running_services
 from pipeline.entrypoints.doctor.findings import CheckResult, critical, no_address, ok
 from pipeline.entrypoints.supervisor.health import ask_health
-from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, QueueUnavailable, TradewireError
+from pipeline.model.errors import (
+    MissingRights,
+    NotMigrated,
+    NotPossible,
+    QueueRefused,
+    QueueUnavailable,
+    TradewireError,
+)
 from pipeline.queues.queue import ExecutionQueue
-from pipeline.queues.queue_faults import queue_faults
-from pipeline.queues.redis_server import check_server, connect
+from pipeline.queues.queue_faults import QueueFault, queue_faults
+from pipeline.queues.redis_server import check_server, check_writes, connect
+from pipeline.store.processes import queue_troubles
 from pipeline.store.record import Record
 from pipeline.store.rights import missing_rights
 from pipeline.store.undecided import undecided
@@ -53,12 +61,22 @@ def check_queues(redis_url: str | None, record: Record, executors: Iterable[str]
     """
     try:
         with connect(redis_url or "", timeout_s=1.5) as connection:
-            faults = queue_faults(ExecutionQueue(connection), tuple(executors), lambda: undecided(record))
+            try:
+                faults = queue_faults(
+                    ExecutionQueue(connection),
+                    tuple(executors),
+                    lambda: undecided(record),
+                    lambda: record.run(queue_troubles),
+                )
+            except QueueRefused as error:
+                # If Redis refuses this too, `check_redis` reports it.
+                check_writes(connection)
+                faults = [QueueFault(key="redis", saw=str(error), remedy="Give the user of REDIS_URL all rights.")]
     except (QueueUnavailable, ValueError):
         return []
     if not faults:
         return [ok("queues", "workers get their jobs from Redis")]
-    cause = "Another program, or a person, wrote into Redis."
+    cause = "Another program, or a person, uses this Redis or took rights away."
     return [critical("queues", fault.saw, cause=cause, remedy=fault.remedy) for fault in faults]
 
 

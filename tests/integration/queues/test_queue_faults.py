@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from redis.exceptions import ResponseError
+from rq import Worker
 from rq.suspension import suspend
 
 from pipeline.entrypoints.doctor.findings import CheckStatus
@@ -20,13 +23,14 @@ from pipeline.queues.redis_server import check_server, connect, failure_of
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.startup.test_dependencies_kinds import configured
+from tests.waiting import patience
 from workers.keeper.queue_watch import QueueWatch
 
 QUEUE = "rq:queue:executor-argo"
 
 
 def faults(core: Core, *, known: int = 0) -> list[str]:
-    return [fault.key for fault in queue_faults(core.queues, ("argo",), lambda: {"argo": known})]
+    return [fault.key for fault in queue_faults(core.queues, ("argo",), lambda: {"argo": known}, dict)]
 
 
 def fill(core: Core, count: int) -> None:
@@ -158,6 +162,81 @@ def test_an_entry_gets_its_order_while_the_queue_is_full_of_jobs_of_unknown_exec
 
     until(lambda: core.execution(row.execution_id)["order_id"])
     assert core.queues.depth("argo") > 1
+
+
+@pytest.fixture
+def thieves(core: Core) -> Iterator[None]:
+    """Twenty clients that pop the jobs of argo. They wait for longer than the worker, so they are served before it."""
+    done = threading.Event()
+
+    def steal() -> None:
+        with connect(core.redis_url, timeout_s=70.0) as connection:
+            while not done.is_set():
+                connection.blpop([QUEUE], 60)
+
+    clients = [threading.Thread(target=steal) for _ in range(20)]
+    for client in clients:
+        client.start()
+    yield
+    done.set()
+    core.queues.connection.rpush(QUEUE, *range(10 * len(clients)))
+    for client in clients:
+        client.join()
+
+
+def faults_reported(core: Core) -> list[str]:
+    """Return what doctor sees wrong with the queues."""
+    found = check_queues(core.redis_url, core.record, core.executors)
+    return [each.saw for each in found if each.status is CheckStatus.CRITICAL]
+
+
+@pytest.mark.usefixtures("thieves")
+def test_jobs_that_another_client_pops_are_executed_and_reported(core: Core, processes: Processes) -> None:
+    processes.start(core, "work", "argo")
+    processes.start(core, "keep")
+    until(lambda: Worker.all(connection=core.queues.connection), within_s=30)
+    time.sleep(5.0)
+    began = time.monotonic()
+
+    row = core.record_signal(signal())
+    core.dispatcher.enqueue([row])
+
+    until(lambda: core.execution(row.execution_id)["order_id"], within_s=30)
+    took = time.monotonic() - began
+    until(lambda: faults_reported(core))
+    assert "the worker of argo does not get its jobs" in faults_reported(core)[0]
+    until(lambda: core.rows("SELECT subject FROM alert WHERE kind = 'queue_stuck'"))
+    assert took < patience(10)
+
+
+@pytest.mark.parametrize(
+    ("takes", "gives_back"),
+    [
+        pytest.param(["-blmove"], ["+blmove"], id="command"),
+        # The user has the right to all other keys, so that enqueueing to other executors works.
+        pytest.param(["resetkeys", "~rq:[!q]*", "~rq:queues", "~tradewire:*"], ["~*"], id="key"),
+    ],
+)
+def test_an_entry_gets_its_order_while_the_worker_lacks_a_right_to_its_queue(
+    core: Core, processes: Processes, takes: list[str], gives_back: list[str]
+) -> None:
+    worker = processes.start(core, "work", "argo")
+    processes.start(core, "keep")
+    until(lambda: Worker.all(connection=core.queues.connection), within_s=30)
+    core.queues.connection.execute_command("ACL", "SETUSER", "default", *takes)
+    try:
+        row = core.record_signal(signal())
+        core.dispatcher.enqueue([row])
+        until(lambda: core.execution(row.execution_id)["order_id"], within_s=20)
+        until(lambda: core.rows("SELECT subject FROM alert WHERE kind = 'queue_stuck'"))
+        found = [check_redis(core.redis_url), *check_queues(core.redis_url, core.record, core.executors)]
+        until(lambda: "queue.away" in processes.said(worker))
+    finally:
+        core.queues.connection.execute_command("ACL", "SETUSER", "default", *gives_back)
+
+    seen = [each.saw for each in found if each.status is CheckStatus.CRITICAL]
+    assert len(seen) == 1, seen
+    assert "NOPERM" in seen[0] or "permissions" in seen[0]
 
 
 def test_the_keeper_alerts_while_workers_are_suspended(core: Core, processes: Processes) -> None:
