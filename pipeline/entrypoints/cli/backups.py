@@ -1,5 +1,6 @@
 """The commands `backup` and `restore`."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +64,8 @@ def restore(file: File, *, yes: Yes = False, by: ByMachine = None) -> None:
 def _ask_to_replace(home: Path, file: Path, *, yes: bool) -> None:
     with lock_home(home):  # Do not ask while an `up` runs there, which is refused.
         pass
-    if has_cluster(home):
+    # The replaced record is kept, so a script needs no `--yes`.
+    if has_cluster(home) and (yes or (sys.stdin is not None and sys.stdin.isatty())):
         ask(f"Replace it by {file}?", [f"the record in {home} will be replaced, and kept as another database"], yes=yes)
 
 

@@ -78,12 +78,7 @@ def test_an_embedded_record_is_restored_and_the_replaced_one_kept(home: Path) ->
     with offline_postgres(home) as url:
         write(url, "after")
 
-    with pytest.raises(ConfigInvalid, match="--yes"):
-        run("restore", str(home / "record.backup"))
-    with offline_postgres(home) as url:
-        assert written(url) == ["after", "before"]
-
-    restored = run("restore", str(home / "record.backup"), "--by", "ann", "--yes")
+    restored = run("restore", str(home / "record.backup"), "--by", "ann")
 
     assert "wrote" in backed_up.stdout
     assert stat.S_IMODE((home / "record.backup").stat().st_mode) == 0o600
