@@ -16,7 +16,7 @@ from pipeline.startup.context import open_record, settings_for_a_person
 
 # Details newer than this are always kept: the rules look back for some days, and people ask about last week.
 _LEAST = timedelta(days=7)
-# What a dry run counts unless --before names another time.
+# A dry run without --before counts the details that are older than this.
 _USUAL = "180d"
 
 
