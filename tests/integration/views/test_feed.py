@@ -180,56 +180,42 @@ def test_a_move_for_programs_has_every_key(followed: Followed, execution_states:
     }
 
 
-def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, execution_states: ExecutionStates) -> None:
+def fed(database_url: str, act: Callable[[], object], *, last: str) -> list[str]:
+    """Follow the feed until a line contains *last*, and return the lines.
+
+    It is not known when the feed begins, so *act* is repeated until then.
+    """
     stop = threading.Event()
     lines: list[str] = []
 
-    def follow_until_the_first() -> None:
+    def follow() -> None:
         for line in follow_feed(database_url, stop):
             lines.append(line)
-            stop.set()
+            if last in line:
+                stop.set()
 
-    thread = threading.Thread(target=follow_until_the_first, daemon=True)
+    thread = threading.Thread(target=follow, daemon=True)
     thread.start()
-    # It is not known when the feed begins, so executions are recorded until the feed shows one.
-    until(lambda: execution_states.reached("skipped", "no_position") and stop.wait(0.3))
+    until(lambda: act() and stop.wait(0.3))
     thread.join(15)
-
     assert not thread.is_alive()
+    return lines
+
+
+def test_the_feed_of_up_yields_lines_until_it_is_stopped(database_url: str, execution_states: ExecutionStates) -> None:
+    lines = fed(database_url, lambda: execution_states.reached("skipped", "no_position"), last="")
+
     assert "skipped    no_position" in lines[0]
 
 
 def test_the_feed_of_up_tells_a_fill_after_the_order(database_url: str, execution_states: ExecutionStates) -> None:
-    stop = threading.Event()
-    lines: list[str] = []
-
-    def follow_until_a_fill() -> None:
-        for line in follow_feed(database_url, stop):
-            lines.append(line)
-            if " 5 at " in line:
-                stop.set()
-
-    thread = threading.Thread(target=follow_until_a_fill, daemon=True)
-    thread.start()
-    until(lambda: execution_states.reached("filled", order_id="o-1", filled=5) and stop.wait(0.3))
-    thread.join(15)
+    lines = fed(database_url, lambda: execution_states.reached("filled", order_id="o-1", filled=5), last=" 5 at ")
 
     assert "order o-1" in lines[-2]
     assert " filled     5 at " in lines[-1]
 
 
 def test_the_feed_of_up_tells_that_an_entry_waits(database_url: str, execution_states: ExecutionStates) -> None:
-    stop = threading.Event()
-    lines: list[str] = []
-
-    def follow_until_the_first() -> None:
-        for line in follow_feed(database_url, stop):
-            lines.append(line)
-            stop.set()
-
-    thread = threading.Thread(target=follow_until_the_first, daemon=True)
-    thread.start()
-    until(lambda: execution_states.reached("held", "paused") and stop.wait(0.3))
-    thread.join(15)
+    lines = fed(database_url, lambda: execution_states.reached("held", "paused"), last="")
 
     assert "held       paused" in lines[0]
