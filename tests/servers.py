@@ -89,7 +89,8 @@ class Databases:
     def _create(self) -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
         names = map(sql.Identifier, (name, self._template))
-        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        # Copying the files takes a third of the time of writing each page to the log, as nothing waits for the disk.
+        self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(*names))
         return name
 
     def _run(self, statement: sql.Composed) -> None:

@@ -191,8 +191,8 @@ def test_intake_without_a_record_refuses_in_one_clear_line(stage: Stage) -> None
     assert done.stdout.count('"code": "record_unavailable"') == 30
     assert done.stdout.count("PostgreSQL cannot be reached") == 30
     assert "Traceback" not in done.stderr
-    # The only line names the record and the accounts; it is not an error.
-    assert [line.split(" ")[0] for line in done.stderr.splitlines()] == ["record"]
+    # The only line names the home and the accounts; it is not an error.
+    assert [line.split(" ")[0] for line in done.stderr.splitlines()] == ["home"]
     stage.well()
     assert stage.orders_of(symbols) == {"argo": {}, "prop_firm": {}}
 
