@@ -1,6 +1,5 @@
 """Find addresses of embedded servers in a shell, into which `config env` exported them."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -19,14 +18,8 @@ def refuse_ended_servers(home: Path) -> None:
         ConfigInvalid: There are such variables; the message has the command that removes them.
     """
     for one in dict.fromkeys([home.resolve(), *started_homes()]):
-        names = embedded_variables(one)
-        with contextlib.suppress(ConfigInvalid):  # A broken services.json is reported by the code that needs it.
-            if names and running_services(one) is None:
-                problem = Problem(key=names[0], message=ended_variables(one, names))
-                break
-    else:
-        return
-    raise ConfigInvalid([problem])
+        if (names := embedded_variables(one)) and not _may_run(one):
+            raise ConfigInvalid([Problem(key=names[0], message=ended_variables(one, names))])
 
 
 def embedded_variables(home: Path) -> list[str]:
@@ -37,3 +30,10 @@ def embedded_variables(home: Path) -> list[str]:
         "REDIS_URL": is_embedded_redis_url(home / "valkey", redis_url),
     }
     return [name for name, is_embedded in named.items() if is_embedded]
+
+
+def _may_run(home: Path) -> bool:
+    try:
+        return running_services(home) is not None
+    except ConfigInvalid:
+        return True  # The code that needs the broken services.json reports it.
