@@ -1,0 +1,28 @@
+"""Hold a fill as plain values: one part of an order that traded, as a broker reports it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from pipeline.model.orders import OrderSide
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillReport:
+    """One trade of an order. The quantities of an order's fills add up to its filled quantity."""
+
+    #: The broker's id of this trade, the same in the trade-update stream and in the list of activities.
+    fill_id: str
+    #: The broker's id of the order.
+    order_id: str
+    #: Canonical form: `AAPL`, `BTC/USD`.
+    symbol: str
+    side: OrderSide
+    #: In shares or coins; above zero, whatever the side.
+    quantity: Decimal
+    #: Of one share or coin, in the currency of the quote.
+    price: Decimal
+    #: The broker's time of the trade.
+    filled_at: datetime
+    #: The order's filled quantity after this trade; None if the broker does not report it.
+    cumulative_quantity: Decimal | None = None
