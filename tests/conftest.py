@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -17,6 +18,16 @@ from tests.waiting import patience
 
 pytest_plugins = ["tests.servers", "tests.dashboard_jobs", "tests.exchange_fixtures", "tests.core_fixtures"]
 
+
+# By default, hypothesis fails a test whose example takes 0.2 s, or whose examples are made slowly. On a busy machine,
+# that would be no fault of the code.
+hypothesis.settings.register_profile(
+    "no_time_limits",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("no_time_limits")
 
 #: Variables that name the user's own folders, in which tests must neither read nor write.
 _USERS_FOLDERS = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
