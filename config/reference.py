@@ -63,8 +63,9 @@ _EXECUTORS = """## executors.toml
 One table per executor, such as `[executors.argo]`, with the tables below in it, such as `[executors.argo.limits]`. The
 name is a lower-case letter, then up to 31 letters, digits or underscores.
 
-*Tighter* names the value that applies when a [rule pack](writing-a-rule-pack.md) has the key too. An edit of a live
-executor that makes a value looser has to be accepted ([going live](going-live.md)). *None*: the key limits nothing.
+If a [rule pack](writing-a-rule-pack.md) has the key too, the value that the column *tighter* names applies. An edit of
+a live executor that makes a value looser has to be accepted ([going live](going-live.md)). *None*: the key limits
+nothing.
 *Same*: a pack and the executor must have equal values (as for every key of `.firm`), and each edit has to be accepted.
 """
 

@@ -146,7 +146,7 @@ class Switches:
         """Turn off every switch of the executor's account, and make due the executions that a pause has held.
 
         Raises:
-            NotPossible: a limit halted the account, and *why* does not explain why it may trade again.
+            NotPossible: a limit halted the account, and *why* is missing or empty.
         """
 
         def unit(connection: Connection[DictRow]) -> SwitchStatus:

@@ -230,8 +230,9 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "missing":
         return f"{key} is missing"
-    # `price` takes only the word market; a number belongs under `entry_price`.
-    if fault["type"] == "extra_forbidden" or (key == "price" and fault["type"] == "literal_error"):
+    if fault["type"] == "extra_forbidden":
         return f"{key} is not a key of a signal"
+    if key == "price" and fault["type"] == "literal_error":
+        return 'price takes only "market"; a number belongs under entry_price'
     message = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {message}" if key else message

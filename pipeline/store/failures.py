@@ -28,7 +28,7 @@ def failure_of(error: Exception) -> RecordUnavailable:
 
 
 def log_refusal(error: RecordFull | MissingRights) -> None:
-    """Log, at most once a minute, that PostgreSQL refuses. This is not an outage, since other statements succeed."""
+    """Log, at most once a minute, that PostgreSQL refuses a statement. It is no outage: other statements succeed."""
     now = time.monotonic()
     if now - _logged_at.get(type(error), float("-inf")) >= _LOG_EVERY_S:
         _logged_at[type(error)] = now

@@ -1,4 +1,4 @@
-"""A broker whose requests are paid for out of the account's budget, and whose outages are reported once."""
+"""A broker whose requests count against the account's requests per minute, and whose outages are reported once."""
 
 from __future__ import annotations
 

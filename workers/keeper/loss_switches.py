@@ -116,7 +116,7 @@ class LossLimitSwitches:
             steps += switches.turn_off(SwitchKind.REDUCING, off, "its limit is off")
         for (kind, cause), switch in switches.active().items():
             earlier = cause == LossLimit.DAILY_LOSS and switch.set_at < baseline.day_started_at
-            # A halt whose positions are not closed yet stays until they are.
+            # A halt that also closes the positions is not lifted before they are closed.
             if earlier and not switch.flatten and kind in self._kinds_of_one_day():
                 steps += switches.turn_off(kind, [LossLimit.DAILY_LOSS], "a new day began")
         return steps

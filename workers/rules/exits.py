@@ -96,7 +96,7 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
 
 
 def _others(case: Case, held: Decimal) -> str:
-    """Name the other strategies that hold the symbol, and how much of *held* no strategy holds, by the record."""
+    """Name the other strategies that hold the symbol, with quantities, and the part of *held* that the record lacks."""
     others = {name or "no strategy": abs(quantity) for name, quantity in case.own.others.items()}
     unknown = held - sum(others.values())
     named = [f"{name}: {plain(quantity)}" for name, quantity in others.items()]

@@ -1,4 +1,4 @@
-"""`report` prints all counts, what is left of each limit, and the parts that do not run."""
+"""`report` prints the counts, what is left of each limit, and the switches that are on."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings, load_settings
 from pipeline.model.errors import ConfigInvalid
 
-#: The executor with the fewest keys that can start.
+#: The fewest keys with which an executor can start.
 SMALLEST = """
 [executors.argo]
 mode = "exchange"

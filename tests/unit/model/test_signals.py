@@ -141,7 +141,7 @@ def test_only_a_close_needs_neither_confidence_nor_price(intent: str) -> None:
 
 
 def test_a_key_that_is_not_known_is_named() -> None:
-    assert fault(price=1) == "price is not a key of a signal"
+    assert fault(price=1) == 'price takes only "market"; a number belongs under entry_price'
 
 
 def test_every_fault_is_reported_at_once() -> None:

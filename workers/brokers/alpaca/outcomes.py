@@ -39,8 +39,8 @@ _INTENT_MISMATCH: Final = re.compile(r"position[_ ]intent mismatch", re.IGNORECA
 #: A 404 from Alpaca has this code, or its message names the item. A gateway's `{"message": "Not Found"}` has neither.
 _NOT_FOUND_CODE: Final = 40410000
 _NOT_FOUND: Final = re.compile(r"\A(?>.*?\b(order|position|asset|symbol)\b).*(not found|does not exist)", re.IGNORECASE)
-#: A message about a wrong path begins with a word for it, or has "no" before it. Elsewhere the word may be a symbol:
-#: "symbol not found: URL".
+#: A message about a wrong path begins with a word such as "endpoint", or has "no" directly before that word. Elsewhere
+#: the word may be a symbol: "symbol not found: URL".
 _NO_SUCH_PATH: Final = re.compile(
     r"^(the |this )?(requested )?(endpoint|route|page|url|path)\b|\bno (endpoint|route|page|url)\b", re.IGNORECASE
 )

@@ -1,4 +1,4 @@
-"""Tell the peer of a connection, which limits count by, from the sender that a trusted proxy names."""
+"""Keep two addresses of a request apart: the peer, by which limits count, and the sender that a trusted proxy names."""
 
 from collections.abc import Iterable
 
