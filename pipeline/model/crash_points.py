@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 
-#: Every point between two effects in the processing of a signal, in order. ARCHITECTURE.md has the table.
+#: Every point between two effects in the processing of a signal, in order. pipeline/docs/crashes.md has the table.
 POINTS = (
     "intake.before_commit",
     "intake.after_commit",
