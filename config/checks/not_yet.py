@@ -7,12 +7,12 @@ from config.schema.executor import ExecutorSettings
 
 #: By table and key: the values that already have an effect. All other values of these keys have none yet.
 _ACTING: Mapping[tuple[str, str], frozenset[object]] = MappingProxyType(
-    {("order", "entry_timeout_s"): frozenset(), ("order", "unprotected"): frozenset({"allow"})}
+    {("order", "unprotected"): frozenset({"allow"})}
 )
 
 
 def not_yet() -> frozenset[str]:
-    """Return the keys for which some values have no effect yet, such as `order.entry_timeout_s`."""
+    """Return the keys for which some values have no effect yet, such as `order.unprotected`."""
     return frozenset(f"{section}.{name}" for section, name in _ACTING)
 
 

@@ -63,7 +63,7 @@ class OrderSettings(Section):
     """How much worse than the signal's price the limit of an order may be, 0 to 50 percent. Default: 0.5."""
 
     entry_timeout_s: Seconds = 60.0
-    """Seconds after which an entry that is not filled is canceled. Default: 60."""
+    """Seconds of open market after which the unfilled rest of an entry is canceled. Default: 60."""
 
     allow_short: bool = False
     """A SELL without a position opens a short position (true), or is skipped (false). Default: false."""

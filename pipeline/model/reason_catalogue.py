@@ -102,6 +102,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The broker refused the order; the reason has its message.", "Correct the cause, then send a new signal."
     ),
     Code.CANCELED_AT_BROKER: Meaning("The order was canceled at the broker.", _DONE),
+    Code.ENTRY_TIMEOUT: Meaning(
+        "The entry's order was not filled within `order.entry_timeout_s` of open market, and tradewire canceled it.",
+        "Nothing to do, or change `order.entry_timeout_s` or `order.collar_percent`.",
+    ),
     Code.EXPIRED_AT_BROKER: Meaning("The order's time in force ran out.", _DONE),
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),
     Code.LEASE_RAN_OUT: Meaning("The worker ended before it recorded the broker's answer.", _NOTHING),

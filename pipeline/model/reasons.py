@@ -93,6 +93,7 @@ class Code(StrEnum):
     # The order ended at the broker.
     REJECTED_BY_BROKER = "rejected_by_broker"
     CANCELED_AT_BROKER = "canceled_at_broker"
+    ENTRY_TIMEOUT = "entry_timeout"
     EXPIRED_AT_BROKER = "expired_at_broker"
     # Unknown.
     NO_ANSWER = "no_answer"

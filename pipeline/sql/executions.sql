@@ -283,10 +283,14 @@ RETURNING execution_id
 
 -- name: follow
 -- Set an execution to the state of its order, from any state that allows this change. A late answer that the order is
--- working does not undo a final status that was recorded meanwhile. If an exit left dust, the reason goes on naming it.
+-- working does not undo a final status that was recorded meanwhile. If an exit left dust, the reason goes on naming it. If
+-- tradewire asked for a cancel, the reason is why it asked.
 UPDATE execution
 SET state = %(state)s,
-    reason_code = coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END),
+    reason_code = CASE
+        WHEN %(reason_code)s = 'canceled_at_broker' THEN coalesce(left_out.canceled_for, %(reason_code)s)
+        ELSE coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END)
+    END,
     reason_facts = CASE
         WHEN left_out.dust > 0
             THEN (%(reason_facts)s::jsonb || jsonb_build_object('dust', trim_scale(left_out.dust)::text))::json
@@ -302,7 +306,7 @@ SET state = %(state)s,
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected') THEN clock_timestamp()
     END
 FROM (
-    SELECT coalesce(max(dust), 0) AS dust
+    SELECT coalesce(max(dust), 0) AS dust, max(canceled_for) AS canceled_for
     FROM broker_order
     WHERE execution_id = %(execution_id)s
         AND generation = %(generation)s

@@ -61,9 +61,21 @@ WHERE executor_id = %(executor_id)s
 RETURNING execution_id
 
 -- name: active_controls
--- Since when the account's entries are stopped (NULL: they are not), and whether to flatten it.
+-- Since when the account's entries are stopped (NULL: they are not), whether to flatten it, and whether an entry has
+-- worked for longer than *timeout*.
 SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS entries_stopped_since,
-    coalesce(bool_or(flatten), false) AS flatten
+    coalesce(bool_or(flatten), false) AS flatten,
+    EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = %(executor_id)s
+            AND o.ended_at IS NULL
+            AND o.role = 'entry'
+            AND o.order_id IS NOT NULL
+            AND o.first_sent_at < clock_timestamp() - %(timeout)s::interval
+            AND e.state IN ('accepted', 'partially_filled')
+    ) AS has_old_entries
 FROM switch
 WHERE holder IN (
     SELECT account_number
@@ -86,7 +98,7 @@ WHERE e.executor_id = %(executor_id)s
 RETURNING e.execution_id
 
 -- name: working_entries
-SELECT o.order_id, o.symbol
+SELECT o.order_id, o.symbol, coalesce(o.first_sent_at, o.intended_at) AS sent_at
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.executor_id = %(executor_id)s

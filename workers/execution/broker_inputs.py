@@ -131,7 +131,7 @@ class BrokerInputs:
 
     def hours(self, signal: SignalRow, now: datetime) -> Market | None:
         """Return the market's hours at *now* from the stored calendar, to compute ages while the broker is away."""
-        if not keeps_hours(signal, self.runtime.executor):
+        if not keeps_hours(signal.asset_class, self.runtime.executor):
             return None
         last = self.runtime.snapshots.last_clock()
         return by_calendar(last, now, self.runtime.calendar.known(now if last is None else last.at(now)))
@@ -154,7 +154,7 @@ class BrokerInputs:
             return None
 
     def _sessions(self, signal: SignalRow, last: ClockReading | None, taken_at: datetime) -> tuple[MarketSession, ...]:
-        if not keeps_hours(signal, self.runtime.executor):
+        if not keeps_hours(signal.asset_class, self.runtime.executor):
             return ()
         return self.runtime.calendar.around(taken_at if last is None else last.clock.timestamp)
 
@@ -165,7 +165,7 @@ class BrokerInputs:
             return False
         if executor.order.type == "market":
             return True
-        if not keeps_hours(signal, executor) or market is None or not market.is_open:
+        if not keeps_hours(signal.asset_class, executor) or market is None or not market.is_open:
             return False
         return waited(signal, executor, now=claimed.now, market=market) > _CLOCKS_DIFFER or (
             claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)

@@ -11,6 +11,7 @@ from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerFault
 from pipeline.model.orders import BrokerOrder
+from pipeline.model.reasons import Code
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.brokers.guarded import GuardedBroker
@@ -43,8 +44,10 @@ class ForeignCancel:
     request_id: str | None
 
 
-def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str | None:
+def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str, *, reason: Code | None = None) -> str | None:
     """Ask the broker to cancel an order of ours, and return the broker's own id of the request, if one was sent.
+
+    *reason* becomes the reason of the execution when its order is canceled; None: `canceled_at_broker`.
 
     A call within 2 s of the last request does nothing, and a later call repeats it: the process that marked the order
     may have died before it asked. The pause grows to 16 s while the broker accepts the requests and the order stays
@@ -54,7 +57,8 @@ def ask_to_cancel(record: Record, broker: GuardedBroker, order_id: str) -> str |
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
-    is_first = record.maybe(bool, sql("orders", "ask_cancel"), {"order_id": order_id})
+    values = {"order_id": order_id, "reason_code": reason}
+    is_first = record.maybe(bool, sql("orders", "ask_cancel"), values)
     if is_first is None:
         return None
     reached("worker.after_cancel_mark")

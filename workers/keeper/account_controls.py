@@ -1,16 +1,16 @@
-"""Act on an account's switches and trading hours: cancel its entries, and close its positions."""
+"""Act on an account's switches, trading hours and old entries: cancel entries, and close positions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.intake.intake import Intake
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.keeper.closing_exits import ClosingExits
-from workers.keeper.entry_cancellation import end_entries
+from workers.keeper.entry_cancellation import cancel_old_entries, end_entries
 from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 from workers.keeper.open_orders import OpenOrders
@@ -18,11 +18,13 @@ from workers.keeper.open_orders import OpenOrders
 
 @dataclass(frozen=True, kw_only=True)
 class _ActiveControls:
-    """The effect of the switches that are on."""
+    """The effect of the switches that are on, and of the age of working entries."""
 
     #: None while entries may be sent.
     entries_stopped_since: datetime | None
     flatten: bool
+    #: Whether an entry has worked for longer than `order.entry_timeout_s`, also counting the time of a closed market.
+    has_old_entries: bool
 
 
 def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime, *, who: str) -> AccountControls:
@@ -45,7 +47,7 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
 
 @dataclass(frozen=True, kw_only=True)
 class AccountControls:
-    """Applies one executor's switches and hours. Without a switch or a time to be flat by, a run costs one query."""
+    """Applies one executor's switches, hours and entry timeout. A run with nothing to do costs one query."""
 
     record: Record
     runtime: ExecutorRuntime
@@ -53,9 +55,12 @@ class AccountControls:
     flat_by: FlatByClose
 
     def run_once(self) -> int:
-        """Take the next step that the switches and hours ask for; return how many exits were recorded."""
-        key = {"executor_id": self.runtime.executor.id}
-        active = self.record.one(_ActiveControls, sql("switches", "active_controls"), key)
+        """Take the next step that is asked for; return how many exits were recorded."""
+        executor = self.runtime.executor
+        values = {"executor_id": executor.id, "timeout": timedelta(seconds=executor.order.entry_timeout_s)}
+        active = self.record.one(_ActiveControls, sql("switches", "active_controls"), values)
         if active.entries_stopped_since is not None:
             end_entries(self.record, self.runtime, active.entries_stopped_since)
+        elif active.has_old_entries:
+            cancel_old_entries(self.record, self.runtime)
         return self.flatten.run_once() if active.flatten else self.flat_by.run_once()

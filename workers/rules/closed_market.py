@@ -18,14 +18,14 @@ _JUST_AFTER = timedelta(milliseconds=50)
 def refusal(case: Case) -> Reason | None:
     """Return why an entry is skipped: the market is closed, and the executor skips entries then. None: it is not."""
     market = case.market
-    if not keeps_hours(case.signal, case.executor) or case.executor.hours.closed != "skip":
+    if not keeps_hours(case.signal.asset_class, case.executor) or case.executor.hours.closed != "skip":
         return None
     return None if market is None or market.is_open else _closed(market, Role.ENTRY)
 
 
 def hold_entry(case: Case) -> Hold | None:
     """Return the hold of an entry that waits until the market opens, or until its hours can be read; None: no wait."""
-    if not keeps_hours(case.signal, case.executor):
+    if not keeps_hours(case.signal.asset_class, case.executor):
         return None
     return _hold(case, Role.ENTRY)
 

@@ -10,9 +10,12 @@ from workers.rules.case import Case
 from workers.rules.market_hours import Market, open_age
 
 
-def keeps_hours(signal: SignalRow, executor: ExecutorSettings) -> bool:
-    """Return whether the market's hours matter: not for crypto, nor if orders also trade outside regular hours."""
-    return signal.asset_class != AssetClass.CRYPTO and executor.hours.closed != "extended"
+def keeps_hours(traded: str, executor: ExecutorSettings) -> bool:
+    """Return whether the market's hours matter to assets of the class *traded*.
+
+    They do not matter to crypto, nor if orders also trade outside regular hours.
+    """
+    return traded != AssetClass.CRYPTO and executor.hours.closed != "extended"
 
 
 def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
@@ -21,7 +24,7 @@ def aged(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market
     All time counts if the hours do not matter or are unknown.
     """
     since = signal.generated_at or signal.recorded_at
-    return open_age(since, now, market if keeps_hours(signal, executor) else None)
+    return open_age(since, now, market if keeps_hours(signal.asset_class, executor) else None)
 
 
 def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None) -> timedelta:
@@ -29,7 +32,7 @@ def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, mark
     # An executor that takes entries of any age counts from the moment when it received them.
     dated = executor.limits.entry_age_s is not None and signal.generated_at is not None
     since = signal.generated_at if dated and signal.generated_at is not None else signal.recorded_at
-    return (now - since) - open_age(since, now, market if keeps_hours(signal, executor) else None)
+    return (now - since) - open_age(since, now, market if keeps_hours(signal.asset_class, executor) else None)
 
 
 def fresh_for(
@@ -41,7 +44,7 @@ def fresh_for(
         if executor.limits.entry_age_s is not None:
             most = timedelta(seconds=executor.limits.entry_age_s)
             left.append(most - aged(signal, executor, now=now, market=market))
-        if keeps_hours(signal, executor) and market is not None:
+        if keeps_hours(signal.asset_class, executor) and market is not None:
             left.append(timedelta(seconds=executor.hours.hold_s) - waited(signal, executor, now=now, market=market))
     return min(left, default=None)
 
@@ -69,6 +72,6 @@ def freshness(case: Case) -> Reason | None:
     most = executor.limits.entry_age_s
     if most is not None and age > most:
         return Reason(code=Code.TOO_OLD, facts={"age_s": round(age, 1), "limit_s": most})
-    if keeps_hours(signal, executor) and wait > executor.hours.hold_s:
+    if keeps_hours(signal.asset_class, executor) and wait > executor.hours.hold_s:
         return Reason(code=Code.HELD_TOO_LONG, facts={"waited_s": round(wait, 1), "limit_s": executor.hours.hold_s})
     return None

@@ -18,10 +18,10 @@ def load(tmp_path: Path, text: str) -> Executors:
 
 
 def test_a_key_that_does_not_act_yet_is_named_once_for_all_executors(tmp_path: Path, smallest: str) -> None:
-    one = f"{smallest}[executors.argo.order]\nentry_timeout_s = 30\n"
+    one = f'{smallest}[executors.argo.order]\nunprotected = "guard"\n'
     text = one + one.replace("executors.argo", "executors.prop_firm")
 
-    assert not_enforced_yet(load(tmp_path, text)) == ["order.entry_timeout_s"]
+    assert not_enforced_yet(load(tmp_path, text)) == ["order.unprotected"]
 
 
 def test_defaults_and_keys_that_act_are_not_named(tmp_path: Path, smallest: str) -> None:
