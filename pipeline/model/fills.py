@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from pipeline.model.orders import OrderSide
 
@@ -26,3 +27,14 @@ class FillReport:
     filled_at: datetime
     #: The order's filled quantity after this trade; None if the broker does not report it.
     cumulative_quantity: Decimal | None = None
+
+
+class FillSource(StrEnum):
+    """Where the record has a fill from."""
+
+    #: The broker's list of activities, which is authoritative.
+    ACTIVITY = "activity"
+    #: The broker's stream of trade updates.
+    STREAM = "stream"
+    #: The broker's report of the order: the part of its filled quantity that no fill explains yet.
+    ORDER = "order"

@@ -96,27 +96,36 @@ RETURNING execution_id
 
 -- name: record_broker_update
 -- Record the broker's report of an order. Filled figures and a final status do not go back, since reads lag. But an
--- order that we had given up and that still works at the broker is open again, so that it is followed.
+-- order that we had given up and that still works at the broker is open again, so that it is followed. The report may
+-- contain what the broker has taken back, and then the record's own average price stays.
 UPDATE broker_order
 SET order_id = coalesce(order_id, %(order_id)s),
     order_status = CASE
         WHEN ended_at IS NULL OR order_id IS NULL OR %(ended)s THEN %(order_status)s
         ELSE order_status
     END,
-    filled_quantity = greatest(filled_quantity, %(filled_quantity)s),
+    filled_quantity = greatest(filled_quantity, %(filled_quantity)s - coalesce(busted_quantity, 0)),
     replacement_quantity = coalesce(%(replacement_quantity)s, replacement_quantity),
     filled_average_price = CASE
-        WHEN %(filled_quantity)s >= filled_quantity THEN coalesce(%(filled_average_price)s, filled_average_price)
-        ELSE filled_average_price
+        WHEN busted_quantity IS NULL AND %(filled_quantity)s >= filled_quantity
+            THEN coalesce(%(filled_average_price)s, filled_average_price)
+        ELSE coalesce(filled_average_price, %(filled_average_price)s)
     END,
-    filled_at = CASE WHEN %(filled_quantity)s > filled_quantity THEN clock_timestamp() ELSE filled_at END,
+    filled_at = CASE
+        WHEN %(filled_quantity)s - coalesce(busted_quantity, 0) > filled_quantity THEN clock_timestamp()
+        ELSE filled_at
+    END,
     accepted_at = coalesce(accepted_at, clock_timestamp()),
     ended_at = CASE
         WHEN %(ended)s THEN coalesce(ended_at, clock_timestamp())
         WHEN order_id IS NOT NULL THEN ended_at
     END,
     -- A fill that is reported after the end of an exit is followed up again: it may have closed the position.
-    follow_up = follow_up OR (role = 'exit' AND ended_at IS NOT NULL AND filled_quantity < %(filled_quantity)s),
+    follow_up = follow_up OR (
+        role = 'exit'
+        AND ended_at IS NOT NULL
+        AND filled_quantity < %(filled_quantity)s - coalesce(busted_quantity, 0)
+    ),
     may_exist = true,
     polled_at = clock_timestamp()
 WHERE client_order_id = %(client_order_id)s

@@ -2,7 +2,9 @@
 
 from typing import Any, LiteralString
 
+import structlog
 from psycopg import Connection
+from psycopg.errors import Diagnostic
 from psycopg.rows import DictRow, scalar_row
 from psycopg.types.enum import EnumInfo, register_enum
 
@@ -10,6 +12,8 @@ from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
 from pipeline.model.signals import Action, Intent
 from pipeline.model.states import State
 from pipeline.store.rows import Mode, Role
+
+log = structlog.get_logger(__name__)
 
 _ENUMS = (
     ("execution_state", State),
@@ -20,6 +24,8 @@ _ENUMS = (
 )
 _STANDBY = "this PostgreSQL accepts no writes: DATABASE_URL must name the primary, not a read-only standby"
 _OLDEST_SERVER = 140_000
+# The code of the warning of our function `itemise_order`.
+_DOUBTFUL_PRICE = "TW001"
 
 
 def is_pooled(connection: Connection[Any]) -> bool:
@@ -33,7 +39,7 @@ def is_pooled(connection: Connection[Any]) -> bool:
 
 
 def examine(connection: Connection[DictRow]) -> None:
-    """Examine a new connection and register our enums on it.
+    """Examine a new connection, register our enums on it, and log the warnings of our functions.
 
     Raises:
         NotPossible: the server is too old.
@@ -55,6 +61,12 @@ def examine(connection: Connection[DictRow]) -> None:
         if info is None:
             raise NotMigrated
         register_enum(info, connection, kind, mapping={member: member.value for member in kind})
+    connection.add_notice_handler(_log_warning)
+
+
+def _log_warning(warning: Diagnostic) -> None:
+    if warning.sqlstate == _DOUBTFUL_PRICE:
+        log.warning("fill.price_doubtful", message=warning.message_primary)
 
 
 def _shown(connection: Connection[Any], statement: LiteralString) -> Any:

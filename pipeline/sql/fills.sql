@@ -1,0 +1,81 @@
+-- name: lock_order
+-- The order that the broker knows by this id, locked until the end of the transaction: its fills are recorded one by one.
+SELECT execution_id, generation, executor_id, account_number, symbol, side, filled_quantity,
+    (
+        SELECT count(*) > 0
+        FROM fill_alias AS a
+        WHERE a.account_number = o.account_number
+            AND a.fill_id = %(fill_id)s
+    ) AS is_alias
+FROM broker_order AS o
+WHERE order_id = %(order_id)s
+    AND account_number = %(account_number)s
+FOR UPDATE
+
+-- name: of_order
+-- The fills of an order that the broker itemised, also those that it took back.
+SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at
+FROM fill
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+    AND source <> 'order'
+ORDER BY filled_at, fill_id
+
+-- name: insert
+-- Triggers raise the order's filled quantity where it has to be, and shrink what is not itemised.
+INSERT INTO fill (
+    account_number, fill_id, execution_id, generation, executor_id, symbol, side, quantity, price, cumulative_quantity,
+    filled_at, source
+)
+VALUES (
+    %(account_number)s, %(fill_id)s, %(execution_id)s, %(generation)s, %(executor_id)s, %(symbol)s, %(side)s,
+    %(quantity)s, %(price)s, %(cumulative_quantity)s, %(filled_at)s, %(source)s
+)
+ON CONFLICT (account_number, fill_id) DO NOTHING
+
+-- name: confirm
+-- The list of activities shows a fill that the record has from the stream, perhaps under another id.
+UPDATE fill
+SET fill_id = %(fill_id)s,
+    quantity = %(quantity)s,
+    price = %(price)s,
+    cumulative_quantity = coalesce(%(cumulative_quantity)s, cumulative_quantity),
+    filled_at = %(filled_at)s,
+    source = 'activity'
+WHERE account_number = %(account_number)s
+    AND fill_id = %(known_id)s
+
+-- name: add_alias
+INSERT INTO fill_alias (account_number, fill_id, known_as)
+VALUES (%(account_number)s, %(fill_id)s, %(known_as)s)
+ON CONFLICT (account_number, fill_id) DO NOTHING
+
+-- name: drop
+-- The list of activities replaces these fills of the stream. Their ids stay known, so that they do not come again.
+WITH dropped AS (
+    DELETE FROM fill
+    WHERE account_number = %(account_number)s
+        AND fill_id = ANY(%(fill_ids)s)
+    RETURNING account_number, fill_id
+)
+INSERT INTO fill_alias (account_number, fill_id)
+SELECT account_number, fill_id
+FROM dropped
+ON CONFLICT (account_number, fill_id) DO NOTHING
+
+-- name: id_of
+-- The id under which the record has the fill.
+SELECT coalesce(known_as, fill_id) AS fill_id
+FROM fill_alias
+WHERE account_number = %(account_number)s
+    AND fill_id = %(fill_id)s
+
+-- name: void
+-- A trigger lowers the order's filled quantity. The first correction or bust counts.
+UPDATE fill
+SET voided_at = clock_timestamp(),
+    corrected_by = %(corrected_by)s
+WHERE account_number = %(account_number)s
+    AND fill_id = %(fill_id)s
+    AND voided_at IS NULL
+RETURNING executor_id, symbol, side, quantity, price
