@@ -25,6 +25,7 @@ READS: list[Callable[[Broker], Any]] = [
     lambda broker: broker.orders(status="open"),
     lambda broker: broker.calendar(date(2026, 11, 23), date(2026, 11, 27)),
     lambda broker: broker.transfers(a_minute_ago()),
+    lambda broker: broker.fills(a_minute_ago()),
     lambda broker: broker.price("AAPL"),
     lambda broker: broker.price("BTC/USD"),
     lambda broker: broker.quote("AAPL"),

@@ -119,6 +119,29 @@ def test_a_part_that_is_filled_shows(stage: Stage, broker: Broker) -> None:
     assert Decimal(0) < shown.filled_quantity < Decimal(10)
 
 
+def test_fills_are_listed_with_what_their_order_has_filled_after_each(stage: Stage, broker: Broker) -> None:
+    start = a_minute_ago()
+    bought = broker.submit(order(quantity=Decimal(3)))
+    assert isinstance(bought, Accepted)
+    ended(broker, bought.order.order_id)
+    stage.price("AAPL", PRICE + 1)
+    stage.fill_in_parts()
+    sold = broker.submit(order(side=OrderSide.SELL, quantity=Decimal(2)))
+    assert isinstance(sold, Accepted)
+    until(lambda: len(broker.fills(start)) == 2)
+
+    first, second = broker.fills(start)
+
+    assert (first.order_id, first.symbol, first.side) == (bought.order.order_id, "AAPL", OrderSide.BUY)
+    assert (first.quantity, first.price, first.cumulative_quantity) == (Decimal(3), PRICE, Decimal(3))
+    assert (second.order_id, second.side, second.price) == (sold.order.order_id, OrderSide.SELL, PRICE + 1)
+    assert second.quantity == second.cumulative_quantity == read_again(broker, sold).filled_quantity
+    assert first.fill_id != second.fill_id
+    assert start < first.filled_at < second.filled_at
+    # A fill of exactly the requested time is listed, too.
+    assert broker.fills(second.filled_at) == [second]
+
+
 def test_a_short_position_is_below_zero(broker: Broker) -> None:
     accepted = broker.submit(order(side=OrderSide.SELL))
     assert isinstance(accepted, Accepted)

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
+from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import Broker, CancelAnswer, Lookup, More, OnUnreadable, Outcome
 from workers.brokers.rate_budget import Purpose
@@ -109,6 +110,11 @@ class GuardedBroker:
     def transfers(self, since: datetime) -> Sequence[Transfer]:
         """Read the deposits and withdrawals since *since*. Only the request for the first page is paid for."""
         return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
+
+    def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:
+        """List the fills since *since*; each page is paid for."""
+        pages = Pages(self._guard, Purpose.POLL, more)
+        return self._guard.read(Purpose.POLL, lambda: self._broker.fills(since, more=pages))
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade. Market data has a request limit of its own, so this is not paid for."""

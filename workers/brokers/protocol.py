@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
+from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderRequest
 
 
@@ -217,7 +218,7 @@ class Broker(Protocol):
     def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*, both included, in their order.
 
-        A day without an entry has no session: a weekend, a holiday.
+        A day without an entry has no session.
         """
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
@@ -227,6 +228,9 @@ class Broker(Protocol):
         one. Later calls list the same transfer again: recognise it by its id. A broker may list a transfer late, so
         *since* should be some time before the last call. Transfers of securities and coins are not included.
         """
+
+    def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:
+        """List the fills since *since*, the oldest first, unless *more* ends the list. The log names unreadable rows."""
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade in *symbol*, however long ago that was; None when none is known.

@@ -10,6 +10,7 @@ from itertools import count
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
+from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, OrderStatus
 from tests.integration.execution.model_stage import AFTER_READ, ON_THE_WIRE, ModelClock, stop
 from workers.brokers.protocol import (
@@ -263,6 +264,9 @@ class ModelBroker:
         return [MarketSession(date=each.date(), opens=each, closes=each + timedelta(hours=24)) for each in opens]
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:  # noqa: ARG002 - nothing is ever moved
+        return []
+
+    def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:  # noqa: ARG002 - none
         return []
 
     def price(self, symbol: str) -> Decimal | None:  # noqa: ARG002 - all trade at one price

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, NoReturn, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
@@ -11,8 +12,9 @@ from pydantic import SecretStr
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
 from pipeline.model.errors import BrokerUnreadable, ConfigInvalid, Problem, TradewireError
+from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderRequest
-from workers.brokers.alpaca import calendar, mapping, outcomes
+from workers.brokers.alpaca import activities, calendar, mapping, outcomes
 from workers.brokers.alpaca.fields import read_json
 from workers.brokers.alpaca.lists import RowReader, order_rows, to_the_end
 from workers.brokers.alpaca.prices import AlpacaPrices, data_address
@@ -170,6 +172,11 @@ class AlpacaBroker:
             return self._read("/account/activities", mapping.each(lambda one: one), query)
 
         return calendar.transfers(page, since)
+
+    def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:
+        """List the fills since *since*, oldest first, from Alpaca's list of account activities."""
+        read_page = partial(self._read, "/account/activities/FILL", mapping.each(lambda one: one))
+        return self._rows.fills(activities.fill_rows(read_page, since=since, more=more))
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade, from Alpaca's market data."""

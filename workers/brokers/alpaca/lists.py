@@ -8,8 +8,9 @@ import structlog
 
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerOverRate, BrokerUnreadable
+from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder
-from workers.brokers.alpaca import mapping
+from workers.brokers.alpaca import activities, mapping
 from workers.brokers.protocol import More, OnUnreadable, UnreadableRow
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,14 @@ class RowReader:
             for position in self._read(
                 raw, mapping.position_from_broker, report, row_id=_name(raw, "symbol", "asset_id")
             )
+        ]
+
+    def fills(self, rows: Iterable[Any]) -> list[FillReport]:
+        """Return the fills that can be read."""
+        return [
+            fill
+            for raw in rows
+            for fill in self._read(raw, activities.fill_from_broker, _ignore, row_id=_name(raw, "id", "order_id"))
         ]
 
     def _read(
