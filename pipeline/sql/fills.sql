@@ -12,6 +12,28 @@ WHERE order_id = %(order_id)s
     AND account_number = %(account_number)s
 FOR UPDATE
 
+-- name: unconfirmed
+-- The executor's fills that the list of activities has not shown, without those that it never will: since when to read
+-- the list, and the first of those that were recorded after *seen*. No row is returned if there are none.
+SELECT min(CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END) AS since,
+    array_agg(DISTINCT f.account_number) AS account_numbers, max(f.recorded_at) AS newest,
+    extract(epoch FROM clock_timestamp() - min(f.recorded_at) FILTER (WHERE f.recorded_at > %(seen)s))::float AS waited_s
+FROM fill AS f
+JOIN broker_order AS o USING (execution_id, generation)
+WHERE f.executor_id = %(executor_id)s
+    AND f.source <> 'activity'
+    AND f.voided_at IS NULL
+    AND f.recorded_at > statement_timestamp() - %(within)s::interval
+HAVING count(*) > 0
+
+-- name: listed
+-- Those of the fills that the record has from the list of activities, or that were taken back.
+SELECT fill_id
+FROM fill
+WHERE account_number = %(account_number)s
+    AND fill_id = ANY(%(fill_ids)s)
+    AND (source = 'activity' OR voided_at IS NOT NULL)
+
 -- name: of_order
 -- The fills of an order that the broker itemised, also those that it took back.
 SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at

@@ -230,7 +230,7 @@ class Broker(Protocol):
         """
 
     def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:
-        """List the fills since *since*, the oldest first, unless *more* ends the list. The log names unreadable rows."""
+        """List the fills since *since*, oldest first, unless *more* ends the list. The log names unreadable rows."""
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade in *symbol*, however long ago that was; None when none is known.

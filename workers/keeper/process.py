@@ -32,6 +32,7 @@ from workers.keeper.dispatch import Redispatcher
 from workers.keeper.equity_monitor import EquityMonitor
 from workers.keeper.exit_follow_up import ExitFollowUp
 from workers.keeper.failed_registry_sync import FailedRegistrySync
+from workers.keeper.fill_sync import FillSync
 from workers.keeper.leadership import Leadership
 from workers.keeper.market_open import MarketOpen
 from workers.keeper.open_order_audit import OpenOrderAudit
@@ -47,6 +48,7 @@ _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 _FOLLOW_EVERY_S = 2.0
 _AUDIT_EVERY_S = 60.0
+_FILLS_EVERY_S = 1.0
 _OPENING_EVERY_S = 0.5
 _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
@@ -135,6 +137,8 @@ def _executor_tasks(
         yield task(f"unknown {name}", _UNKNOWN_EVERY_S, lookup.run_once)
         # The tasks below are paced: a run that did something is not repeated at once, which would cost more requests.
         yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
+        fills = FillSync(record=record, runtime=runtime)
+        yield task(f"fills {name}", _FILLS_EVERY_S, fills.run_once, paced=True)
         audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
         yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)
         yield task(f"opening {name}", _OPENING_EVERY_S, MarketOpen(record, runtime).run_once, paced=True)

@@ -1,0 +1,100 @@
+"""The keeper itemises fills from the broker's list of activities."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from alpaca.trading.client import TradingClient
+
+from tests.factories import Core, until
+from tests.integration.keeper.orders_at_rest import status_at_exchange
+from workers.account.runtime import EXCHANGE_SECRET
+from workers.keeper.fill_sync import FillSync
+
+
+def fill_sync(core: Core) -> FillSync:
+    return FillSync(record=core.record, runtime=core.runtimes["argo"])
+
+
+def later(core: Core) -> None:
+    """Let the fills be older than the first pause."""
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '2 seconds'")
+
+
+def fills(core: Core) -> list[tuple[str, int, int]]:
+    rows = core.rows("SELECT * FROM fill ORDER BY filled_at, fill_id")
+    return [(row["source"], row["quantity"], row["price"]) for row in rows]
+
+
+def half_filled(core: Core, *, then_s: float = 3600.0) -> UUID:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": then_s, "count": 1})
+    execution_id = core.send(quantity=10)
+    core.run(execution_id)
+    until(lambda: status_at_exchange(core) == "partially_filled")
+    core.follower().run_once()
+    return execution_id
+
+
+def test_what_an_order_has_filled_is_itemised_from_the_list(core: Core) -> None:
+    execution_id = half_filled(core)
+    core.prices(AAPL=99)
+    sync = fill_sync(core)
+    assert fills(core) == [("order", 5, 100)]
+    assert sync.run_once() == 0
+
+    later(core)
+
+    assert sync.run_once() == 1
+    assert fills(core) == [("activity", 5, 100)]
+    assert core.execution(execution_id)["filled_quantity"] == 5
+
+
+def test_no_request_is_made_while_nothing_is_missing_or_a_day_has_passed(core: Core) -> None:
+    sync = fill_sync(core)
+    before = core.exchange.requests("argo")
+    assert sync.run_once() == 0
+    half_filled(core)
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '25 hours'")
+    counted = core.exchange.requests("argo")
+
+    assert sync.run_once() == 0
+
+    assert core.exchange.requests("argo") == counted != before
+    assert fills(core) == [("order", 5, 100)]
+
+
+def test_the_fills_of_all_orders_cost_exactly_what_the_exchange_booked(core: Core) -> None:
+    core.prices(AAPL="99.13")
+    # The first part fills at the market's price, the rest at the limit, after the order was polled.
+    whole = half_filled(core, then_s=0.3)
+    until(lambda: status_at_exchange(core) == "filled")
+    canceled = half_filled(core)
+    core.runtimes["argo"].broker.cancel(core.execution(canceled)["order_id"])
+    until(lambda: status_at_exchange(core) == "canceled")
+    core.follower().run_once()
+    core.prices(AAPL="101.27")
+    sold = core.send("AAPL", "SELL")
+    core.run(sold)
+    until(lambda: core.follower().run_once() or core.state(sold) == "filled")
+    assert {source for source, _, _ in fills(core)} == {"order"}
+    later(core)
+
+    assert fill_sync(core).run_once() == 4
+
+    exchange = TradingClient("argo", EXCHANGE_SECRET, raw_data=True, url_override=core.exchange.url)
+    booked: Any = exchange.get("/account/activities/FILL", {"direction": "asc"})
+    rows = core.rows("SELECT * FROM fill ORDER BY filled_at")
+    assert [_figures(each["qty"], each["price"], each["side"]) for each in booked] == [
+        _figures(each["quantity"], each["price"], each["side"]) for each in rows
+    ]
+    assert [each["id"].rpartition("::")[2] for each in booked] == [each["fill_id"] for each in rows]
+    assert [core.state(each) for each in (whole, canceled, sold)] == ["filled", "canceled", "filled"]
+    [order] = [each for each in core.orders() if each["client_order_id"] == core.execution(whole)["client_order_id"]]
+    assert core.execution(whole)["filled_average_price"] == Decimal(order["filled_avg_price"])
+    assert fill_sync(core).run_once() == 0
+
+
+def _figures(quantity: object, price: object, side: str) -> tuple[Decimal, Decimal, str]:
+    return Decimal(str(quantity)), Decimal(str(price)), side

@@ -1,0 +1,89 @@
+"""Itemise fills: read the broker's list of activities while the record has fills from orders or the stream only."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import structlog
+
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, BudgetUsedUp
+from pipeline.model.fills import FillReport, FillSource
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+from workers.account.runtime import ExecutorRuntime
+from workers.execution.fills import record_fill
+from workers.keeper.fill_pace import FillPace
+
+log = structlog.get_logger(__name__)
+
+#: A fill that the list has not shown for this long stays as it is: its order was replaced by a person, or the broker
+#: lists no activities. `why` says so.
+GIVES_UP_AFTER: Final = timedelta(days=1)
+# The broker's clock and ours differ, so the list starts this much before the oldest fill that is missing.
+_CLOCK_TOLERANCE: Final = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unconfirmed:
+    """The fills of an executor that the list of activities has not shown."""
+
+    since: datetime
+    account_numbers: list[str]
+    newest: datetime
+    #: The age of the first fill that was recorded since the last reading, in seconds; None: there is none.
+    waited_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FillSync:
+    """Records the fills that one executor's broker lists. Running it twice changes nothing.
+
+    It makes no request while every fill is confirmed by the list, and at most one reading of the list in 10 s.
+    """
+
+    record: Record
+    runtime: ExecutorRuntime
+    pace: FillPace = field(default_factory=FillPace)
+
+    def run_once(self) -> int:
+        """Read the list if a fill is missing in the record and the list is due; return how many fills were recorded."""
+        values = {"executor_id": self.runtime.executor.id, "within": GIVES_UP_AFTER, "seen": self.pace.seen}
+        missing = self.record.maybe(_Unconfirmed, sql("fills", "unconfirmed"), values)
+        if missing is None or not self.pace.is_due(missing.waited_s, now=time.monotonic()):
+            return 0
+        self.pace.read(missing.newest, now=time.monotonic())
+        try:
+            if self.runtime.snapshots.refusal() is not None:
+                return 0
+            listed = self.runtime.broker.fills(self.runtime.snapshots.broker_time(missing.since) - _CLOCK_TOLERANCE)
+        except BrokerRefusesAccount as error:
+            self.runtime.snapshots.refused(str(error))
+            return 0
+        except (BrokerUnavailable, BrokerUnreadable, BudgetUsedUp) as error:
+            log.debug("fills.unread", executor_id=self.runtime.executor.id, error=str(error))
+            return 0
+        return sum(self._record(account_number, listed) for account_number in missing.account_numbers)
+
+    def _record(self, account_number: str, listed: Sequence[FillReport]) -> int:
+        """Record the fills of this account's orders; return how many were new."""
+        values = {"account_number": account_number, "fill_ids": [fill.fill_id for fill in listed]}
+        known = set(self.record.all(str, sql("fills", "listed"), values))
+        fresh = [fill for fill in listed if fill.fill_id not in known]
+        recorded = 0
+        # One order at a time, so that no transaction waits for one order while it holds another one.
+        for _, fills in groupby(sorted(fresh, key=attrgetter("order_id")), key=attrgetter("order_id")):
+            recorded += self._record_order(account_number, list(fills))
+        if recorded:
+            log.info("fills.itemised", executor_id=self.runtime.executor.id, count=recorded)
+        return recorded
+
+    def _record_order(self, account_number: str, fills: Sequence[FillReport]) -> int:
+        return self.record.run(
+            lambda connection: sum(
+                record_fill(connection, account_number, fill, source=FillSource.ACTIVITY) for fill in fills
+            )
+        )
