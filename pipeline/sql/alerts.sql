@@ -248,6 +248,16 @@ WHERE reason_code = 'dust'
 ORDER BY ended_at
 LIMIT %(limit)s
 
+-- name: busted_fills
+-- Fills that the broker took back. Corrected ones are not among them.
+SELECT f.account_number, f.fill_id, f.execution_id, f.executor_id, f.symbol, f.side, f.quantity, f.price, o.order_id
+FROM fill AS f
+JOIN broker_order AS o USING (execution_id, generation)
+WHERE f.voided_at > statement_timestamp() - interval '1 hour'
+    AND f.corrected_by IS NULL
+ORDER BY f.voided_at
+LIMIT %(limit)s
+
 -- name: canceled_orders
 SELECT order_id, client_order_id, executor_id, symbol, execution_id, outcome, message
 FROM canceled_order

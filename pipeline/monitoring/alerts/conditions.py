@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.unreadable_rows import unreadable_rows
-from pipeline.monitoring.alerts import execution_conditions, exit_conditions
+from pipeline.monitoring.alerts import execution_conditions, exit_conditions, fill_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.processes import living_processes
@@ -56,6 +56,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         exit_conditions.blocked_exits,
         exit_conditions.foreign_orders,
         exit_conditions.dust,
+        fill_conditions.busted_fills,
         _sources,
         _refusals,
         _unreadable_rows,

@@ -38,6 +38,7 @@ class AlertKind(StrEnum):
     EXIT_BLOCKED = "exit_blocked"
     FOREIGN_ORDER = "foreign_order"
     DUST = "dust"
+    FILL_BUSTED = "fill_busted"
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
@@ -66,6 +67,7 @@ EVENTS = frozenset(
         AlertKind.LATE_ORDER,
         AlertKind.FOREIGN_ORDER,
         AlertKind.DUST,
+        AlertKind.FILL_BUSTED,
     }
 )
 

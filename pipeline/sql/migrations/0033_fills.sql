@@ -46,6 +46,7 @@ CREATE INDEX fill_order ON fill (execution_id, generation);
 CREATE INDEX fill_symbol ON fill (account_number, symbol, filled_at);
 -- The fills that the broker's list of activities has not shown, the newest of which are looked for there.
 CREATE INDEX fill_unconfirmed ON fill (executor_id, recorded_at) WHERE source <> 'activity' AND voided_at IS NULL;
+CREATE INDEX fill_voided ON fill (voided_at) WHERE voided_at IS NOT NULL;
 
 -- Other ids of fills: the list of activities replaced a fill of the stream, whose id must stay known. *known_as* is its
 -- id in the list; NULL: which one it is there is not known.

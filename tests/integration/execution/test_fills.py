@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from pipeline.intake.intake import Intake
 from pipeline.model.fills import FillReport, FillSource
 from pipeline.model.orders import BrokerOrder, OrderSide, OrderStatus
+from pipeline.monitoring.alerts.fill_conditions import busted_fills
 from pipeline.store.record import Record
 from tests.integration.execution_states import ExecutionStates, Rows
 from workers.execution.broker_orders import record_broker_order
@@ -251,6 +252,20 @@ def test_a_busted_fill_is_taken_from_the_order_and_the_holding(order: OneOrder) 
     assert (order.order(), order.held()) == (("4", "101"), {"": "4"})
     assert order.bust(order.fill(1, 4, 101))
     assert order.order() == ("0", "none")
+
+
+def test_a_busted_fill_raises_an_alert_and_leaves_the_executions_state(order: OneOrder, rows: Rows) -> None:
+    order.tell(order.fill(1, 4, 101, after=4))
+    order.tell(order.fill(2, 6, "102.50", after=10))
+    order.correct("f-1", order.fill(3, 4, 100, fill_id="c-1"))
+    assert order.record.run(lambda connection: busted_fills(connection, {})).raised == ()
+
+    order.bust(order.fill(2, 6, "102.50"))
+
+    [alert] = order.record.run(lambda connection: busted_fills(connection, {})).raised
+    assert (alert.key, alert.severity) == ("fill_busted:PA1:f-2", "critical")
+    assert alert.subject == "the broker took back a fill of argo: buy 6 AAPL at 102.5"
+    assert [row["state"] for row in rows("SELECT state FROM execution WHERE executor_id = 'argo'")] == ["queued"]
 
 
 def test_a_bust_that_comes_before_its_fill_or_for_one_that_was_never_itemised(order: OneOrder) -> None:
