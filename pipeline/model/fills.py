@@ -1,11 +1,16 @@
 """Hold a fill as plain values: one part of an order that traded, as a broker reports it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from pipeline.model.orders import OrderSide
+
+#: A fill that the broker's list has not shown for this long is not looked for any more: a person replaced its order at
+#: the broker, or the broker has no such list.
+ITEMISED_WITHIN: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Remove old details from the record, in small transactions.
 
 Rows that guard the money stay for ever: signals with (source, source_id) and content hash, executions with their ids,
-and orders with their ids and fills. So a signal that is sent again years later is still recognised as the same one.
+orders with their ids, and fills with theirs. So a signal that is sent again years later is still recognised as the same
+one, and so is a fill that the broker reports again.
 """
 
 from collections.abc import Iterator

@@ -22,6 +22,12 @@ FROM broker_order
 WHERE execution_id = %(execution_id)s
 ORDER BY generation
 
+-- name: fills
+SELECT f.*, f.recorded_at < statement_timestamp() - %(within)s::interval AS given_up
+FROM fill AS f
+WHERE f.execution_id = %(execution_id)s
+ORDER BY f.generation, f.filled_at, f.fill_id
+
 -- name: changes_after
 -- The state changes after a number, without the newest: a change with a smaller number may still be committed.
 SELECT h.history_id, h.at, h.from_state, h.to_state, h.reason_code, h.reason_facts, e.execution_id, e.executor_id,

@@ -6,6 +6,7 @@ Functions that read the record raise RecordUnavailable when PostgreSQL is away.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,12 @@ from psycopg.rows import DictRow
 from config.checks.changes import differences
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.model.errors import NotPossible
+from pipeline.model.fills import ITEMISED_WITHIN, FillSource
 from pipeline.model.reasons import sentence
 from pipeline.model.states import State
 from pipeline.store.query import fetch_all, fetch_maybe
 from pipeline.store.record import Record
-from pipeline.store.rows import ExecutionRow, SignalRow
+from pipeline.store.rows import ExecutionRow, OrderRow, SignalRow
 from pipeline.store.settings_archive import bodies, body_of
 from pipeline.store.statements import sql
 from pipeline.views.counts import meaning_of
@@ -28,6 +30,7 @@ from pipeline.views.history_schemas import (
     DeliveryNote,
     DeliveryRow,
     ExecutionHistory,
+    FillView,
     MoveView,
     OrderView,
     SettingsView,
@@ -45,6 +48,37 @@ class _MoveRow:
     reason_facts: dict[str, Any]
     moved_by: str
     moved_why: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FillRow:
+    generation: int
+    fill_id: str
+    quantity: Decimal
+    price: Decimal | None
+    filled_at: datetime
+    source: FillSource
+    voided_at: datetime | None
+    corrected_by: str | None
+    #: The broker's list of fills is not read for it any more.
+    given_up: bool
+
+    def view(self) -> FillView:
+        """Return the fill as programs read it."""
+        named = None if self.source is FillSource.ORDER else self.fill_id
+        return FillView.model_validate(vars(self) | {"fill_id": named, "note": self.note})
+
+    @property
+    def note(self) -> str | None:
+        """Return what a person should know of this fill."""
+        if self.voided_at is not None:
+            by = f": {self.corrected_by} is in its place" if self.corrected_by else ""
+            return f"the broker {'corrected it' if self.corrected_by else 'took it back'}{by}"
+        if self.source is not FillSource.ORDER:
+            return None
+        if self.given_up:
+            return "not itemised: the broker's list of fills did not show it within a day"
+        return "not itemised yet: the broker's list of fills has not shown it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +143,22 @@ def _execution_history(
         "reason": row.reason,
         "moves": [_move(move, row.created_at) for move in moves],
         "attempts_made": fetch_all(connection, AttemptView, sql("history", "attempts"), key),
-        "orders": fetch_all(connection, OrderView, sql("history", "orders"), key),
+        "orders": _orders(connection, row.execution_id),
         "settings": _settings(connection, row.settings_hash, executor),
     }
     return ExecutionHistory.model_validate(vars(row) | more | meaning_of(row.reason_code))
+
+
+def _orders(connection: Connection[DictRow], execution_id: UUID) -> list[OrderView]:
+    """Return the execution's orders, each with its fills."""
+    key = {"execution_id": execution_id, "within": ITEMISED_WITHIN}
+    fills = fetch_all(connection, _FillRow, sql("history", "fills"), key)
+    return [
+        OrderView.model_validate(
+            vars(order) | {"fills": [fill.view() for fill in fills if fill.generation == order.generation]}
+        )
+        for order in fetch_all(connection, OrderRow, sql("history", "orders"), key)
+    ]
 
 
 def _move(move: _MoveRow, created_at: datetime) -> MoveView:

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from pipeline.intake.webhooks.translate import IDENTITY_TEXTS, Identity
+from pipeline.model.fills import FillSource
 from pipeline.model.json_model import Id, JsonModel, Number, Time
 from pipeline.model.states import State
 from pipeline.store.rows import Role
@@ -41,8 +42,20 @@ class AttemptView:
     request_id: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrderView:
+class FillView(JsonModel):
+    """A fill of an order. Those without a *voided_at* add up to the order's filled quantity."""
+
+    fill_id: Annotated[str | None, Field(description="The broker's id; null: the fill is not itemised.")]
+    filled_at: Annotated[Time, Field(description="The broker's time; the record's for one that is not itemised.")]
+    quantity: Number
+    price: Annotated[Number | None, Field(description="For one that is not itemised, an average.")]
+    source: Annotated[FillSource, Field(description="Where the record has it from; `order`: it is not itemised.")]
+    voided_at: Annotated[Time | None, Field(description="When the broker took it back or corrected it.")]
+    corrected_by: Annotated[str | None, Field(description="The id of the fill that the broker reported instead.")]
+    note: str | None
+
+
+class OrderView(JsonModel):
     """An order as it was intended, and what the broker reported of it."""
 
     client_order_id: str
@@ -55,6 +68,7 @@ class OrderView:
     intended_at: Time
     accepted_at: Time | None
     ended_at: Time | None
+    fills: list[FillView]
 
 
 class SettingsView(JsonModel):

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable, BudgetUsedUp
-from pipeline.model.fills import FillReport, FillSource
+from pipeline.model.fills import ITEMISED_WITHIN, FillReport, FillSource
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
@@ -20,9 +20,6 @@ from workers.keeper.fill_pace import FillPace
 
 log = structlog.get_logger(__name__)
 
-#: A fill that the list has not shown for this long stays as it is: its order was replaced by a person, or the broker
-#: lists no activities. `why` says so.
-GIVES_UP_AFTER: Final = timedelta(days=1)
 # The broker's clock and ours differ, so the list starts this much before the oldest fill that is missing.
 _CLOCK_TOLERANCE: Final = timedelta(seconds=10)
 
@@ -42,7 +39,8 @@ class _Unconfirmed:
 class FillSync:
     """Records the fills that one executor's broker lists. Running it twice changes nothing.
 
-    It makes no request while every fill is confirmed by the list, and at most one reading of the list in 10 s.
+    It makes no request while every fill is confirmed by the list, and reads the list at most once in 10 s. A fill that
+    the list does not show within `ITEMISED_WITHIN` stays as it is, and `why` says so.
     """
 
     record: Record
@@ -51,7 +49,7 @@ class FillSync:
 
     def run_once(self) -> int:
         """Read the list if a fill is missing in the record and the list is due; return how many fills were recorded."""
-        values = {"executor_id": self.runtime.executor.id, "within": GIVES_UP_AFTER, "seen": self.pace.seen}
+        values = {"executor_id": self.runtime.executor.id, "within": ITEMISED_WITHIN, "known_until": self.pace.seen}
         missing = self.record.maybe(_Unconfirmed, sql("fills", "unconfirmed"), values)
         if missing is None or not self.pace.is_due(missing.waited_s, now=time.monotonic()):
             return 0

@@ -144,6 +144,8 @@ def _print_execution(execution: dict[str, Any]) -> None:
         echo(f"  {execution['reason']}")
     for order in execution["orders"]:
         echo(f"  {_order_line(order)}")
+        for fill in order["fills"]:
+            echo(f"    {_fill_line(fill)}")
     if execution["settings"]["hash"] is not None:
         echo(f"  {_settings_line(execution['settings'])}")
     if execution.get("remedy"):
@@ -184,6 +186,13 @@ def _order_line(order: dict[str, Any]) -> str:
     price = "" if order["filled_average_price"] is None else f" at {order['filled_average_price']}"
     status = "" if order["order_status"] is None else f" order_status={order['order_status']}"
     return f"order {order['order_id']} ({order['client_order_id']}){status} filled {order['filled_quantity']}{price}"
+
+
+def _fill_line(fill: dict[str, Any]) -> str:
+    price = "" if fill["price"] is None else f" at {fill['price']}"
+    named = "" if fill["fill_id"] is None else f" (fill {fill['fill_id']})"
+    note = f"; {fill['note']}" if fill["note"] else ""
+    return f"filled {fill['filled_at']}: {fill['quantity']}{price}{named}{note}"
 
 
 def _settings_line(settings: dict[str, Any]) -> str:

@@ -196,12 +196,14 @@ READS: dict[str, Callable[[Broker], object]] = {
     "clock": lambda broker: broker.clock(),
     "calendar": lambda broker: broker.calendar(datetime.now(UTC).date(), datetime.now(UTC).date()),
     "transfers": lambda broker: broker.transfers(datetime.now(UTC) - timedelta(days=1)),
+    "fills": lambda broker: broker.fills(datetime.now(UTC) - timedelta(days=1)),
 }
 #: Each read is sent until this many of the 200 requests a minute are used; a read that is not here, until 199.
 ROOM = {
     "asset": 150,
     "order": 170,
     "orders": 170,
+    "fills": 170,
     "cancel": 192,
     "account": 184,
     "positions": 184,

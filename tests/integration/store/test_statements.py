@@ -47,6 +47,11 @@ INSERT INTO broker_order (execution_id, generation, executor_id, account_number,
 SELECT execution_id, 1, executor_id, 'PA1', 'tw-' || execution_id || '-1', 'entry', symbol, 'buy', 1, 100, '{{}}',
     created_at, 'o-' || execution_id, 'filled', 1, created_at, created_at, created_at
 FROM execution;
+INSERT INTO fill (account_number, fill_id, execution_id, generation, executor_id, symbol, side, quantity, price,
+    filled_at, source, recorded_at)
+SELECT account_number, order_id, execution_id, generation, executor_id, symbol, side, 1, 100, intended_at,
+    CASE executor_id WHEN 'argo' THEN 'activity' ELSE 'order' END, intended_at - interval '1 day'
+FROM broker_order;
 INSERT INTO history (execution_id, at, to_state, fence, moved_by)
 SELECT execution_id, created_at, 'filled', 0, 'past' FROM execution;
 RESET session_replication_role;
@@ -95,6 +100,10 @@ def long_past(rows: Rows, database_url: str, intake: Intake) -> dict[str, Any]:
         "client_order_ids": [f"tw-{ids[0]}-1"],
         "client_order_id": f"tw-{ids[0]}-1",
         "order_id": "o-1",
+        "account_number": "PA1",
+        "fill_id": "f-1",
+        "known_until": datetime.now(UTC),
+        "within": timedelta(days=1),
         "worker": "test",
         "by": "test",
         "why": "test",
@@ -143,6 +152,9 @@ HOT = [
     ("keeper", "free_symbol"),
     ("open_order_audit", "claim_unconfirmed"),
     ("open_order_audit", "return_to_older"),
+    ("fills", "unconfirmed"),
+    ("fills", "lock_order"),
+    ("fills", "of_order"),
     ("dead_letters", "open"),
     ("dead_letters", "requeue"),
     ("history", "signal_of"),
@@ -174,7 +186,7 @@ def test_open_work_stays_cheap_beside_a_long_past(record: Record, long_past: dic
 def scans(node: dict[str, Any]) -> list[str]:
     """Return the large tables that the plan reads completely."""
     own = [node["Relation Name"]] if node["Node Type"] == "Seq Scan" else []
-    large = [name for name in own if name in {"signal", "execution", "broker_order", "history"}]
+    large = [name for name in own if name in {"signal", "execution", "broker_order", "history", "fill"}]
     return large + [name for child in node.get("Plans", []) for name in scans(child)]
 
 

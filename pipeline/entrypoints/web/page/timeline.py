@@ -60,6 +60,9 @@ def _orders(execution: ExecutionHistory) -> Iterator[Moment]:
         terms = [(name, value) for name, value in sorted(order.request.items()) if value is not None]
         request = ", ".join(f"{name} {value}" for name, value in terms if name != _OWN_ID)
         yield _moment(execution, order.intended_at, f"intent written: {order.client_order_id}", detail=request)
+        for fill in order.fills:
+            at = "" if fill.price is None else f" at {number_json(fill.price)}"
+            yield _moment(execution, fill.filled_at, f"{number_json(fill.quantity)} filled{at}", detail=fill.note)
         if order.ended_at is not None:
             price = number_json(order.filled_average_price)
             filled = f"{number_json(order.filled_quantity)} filled" + ("" if price is None else f" at {price}")
