@@ -14,11 +14,12 @@ FOR UPDATE
 
 -- name: unconfirmed
 -- The executor's fills that the list of activities has not shown, without those that it never will: since when to read
--- the list, and the age of the first of those that were recorded after
--- *known_until*. No row is returned if there are none.
+-- the list, and the age of the first one that was recorded after *known_until*. No row is returned if there are none.
 SELECT min(CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END) AS since,
     array_agg(DISTINCT f.account_number) AS account_numbers, max(f.recorded_at) AS newest,
-    extract(epoch FROM clock_timestamp() - min(f.recorded_at) FILTER (WHERE f.recorded_at > %(known_until)s))::float AS waited_s
+    extract(
+        epoch FROM clock_timestamp() - min(f.recorded_at) FILTER (WHERE f.recorded_at > %(known_until)s)
+    )::float AS waited_s
 FROM fill AS f
 JOIN broker_order AS o USING (execution_id, generation)
 WHERE f.executor_id = %(executor_id)s

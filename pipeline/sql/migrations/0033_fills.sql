@@ -153,21 +153,12 @@ CREATE TRIGGER broker_order_born_itemised AFTER INSERT ON broker_order
     FOR EACH ROW WHEN (NEW.filled_quantity > 0) EXECUTE FUNCTION broker_order_itemised();
 
 -- A fill changed, so the order follows it: by the quantity of a fill that was taken back, its filled quantity goes down.
+-- The symbol is noted last: orders of one symbol lock its holding before its row of fill_change.
 CREATE FUNCTION fill_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     changed fill := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 BEGIN
-    INSERT INTO fill_change AS c (account_number, symbol, since)
-    VALUES (
-        changed.account_number, changed.symbol,
-        CASE TG_OP WHEN 'UPDATE' THEN least(OLD.filled_at, NEW.filled_at) ELSE changed.filled_at END
-    )
-    ON CONFLICT (account_number, symbol) DO UPDATE
-    SET since = least(c.since, excluded.since);
-    IF changed.source = 'order' THEN
-        RETURN NULL;
-    END IF;
-    IF TG_OP = 'UPDATE' AND OLD.voided_at IS NULL AND NEW.voided_at IS NOT NULL THEN
+    IF changed.source <> 'order' AND TG_OP = 'UPDATE' AND OLD.voided_at IS NULL AND NEW.voided_at IS NOT NULL THEN
         UPDATE broker_order
         SET filled_quantity = filled_quantity - OLD.quantity,
             busted_quantity = coalesce(busted_quantity, 0) + OLD.quantity,
@@ -177,9 +168,16 @@ BEGIN
                 )
             END
         WHERE execution_id = OLD.execution_id AND generation = OLD.generation;
-    ELSE
+    ELSIF changed.source <> 'order' THEN
         PERFORM itemise_order(changed.execution_id, changed.generation);
     END IF;
+    INSERT INTO fill_change AS c (account_number, symbol, since)
+    VALUES (
+        changed.account_number, changed.symbol,
+        CASE TG_OP WHEN 'UPDATE' THEN least(OLD.filled_at, NEW.filled_at) ELSE changed.filled_at END
+    )
+    ON CONFLICT (account_number, symbol) DO UPDATE
+    SET since = least(c.since, excluded.since);
     RETURN NULL;
 END $$;
 CREATE TRIGGER fill_changed AFTER INSERT OR UPDATE OR DELETE ON fill FOR EACH ROW EXECUTE FUNCTION fill_changed();

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +25,7 @@ from workers.execution.broker_orders import record_broker_order
 from workers.execution.fills import correct_fill, record_fill, void_fill
 
 AT = datetime(2026, 7, 30, 14, 30, tzinfo=UTC)
+WORKS = OrderStatus.PARTIALLY_FILLED
 ACTIVITY, STREAM = FillSource.ACTIVITY, FillSource.STREAM
 
 
@@ -55,9 +60,8 @@ class OneOrder:
     def correct(self, previous: str, report: FillReport) -> bool:
         return self._told(lambda connection: correct_fill(connection, "PA1", previous, report))
 
-    def report(self, filled: object, average: object, status: OrderStatus = OrderStatus.PARTIALLY_FILLED) -> None:
-        """Record the broker's report of the order."""
-        order = BrokerOrder(
+    def reported(self, filled: object, average: object, status: OrderStatus) -> BrokerOrder:
+        return BrokerOrder(
             order_id="o-1",
             client_order_id=self.client_order_id,
             symbol="AAPL",
@@ -69,6 +73,10 @@ class OneOrder:
             raw_status=status.value,
             created_at=None,
         )
+
+    def report(self, filled: object, average: object, status: OrderStatus = WORKS) -> None:
+        """Record the broker's report of the order."""
+        order = self.reported(filled, average, status)
         self.record.run(lambda connection: record_broker_order(connection, order))
         self.check()
 
@@ -344,3 +352,70 @@ def test_a_busted_entry_is_one_entry_less(order: OneOrder, rows: Rows) -> None:
     order.bust(order.fill(1, 5, 101))
 
     assert [(row["quantity"], row["entries"]) for row in rows("SELECT * FROM holding")] == [(2, 1)]
+
+
+def test_fills_and_reports_at_the_same_time_leave_one_sum(order: OneOrder) -> None:
+    fills = [order.fill(number, 1, 100 + number, after=number) for number in range(1, 11)]
+    units: list[Callable[[Any], object]] = [
+        partial(record_fill, account_number="PA1", report=fill, source=source)
+        for fill in fills
+        for source in (STREAM, ACTIVITY)
+    ]
+    units += [partial(record_broker_order, order=order.reported(number, None, WORKS)) for number in (3, 6, 10)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(order.record.run, units))
+
+    order.check()
+    assert [each[:3] for each in order.fills()] == [(f"f-{number}", "activity", "1") for number in range(1, 11)]
+    assert order.order() == ("10", "105.5")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_whatever_order_the_reports_come_the_record_ends_with_the_brokers_fills(order: OneOrder, seed: int) -> None:
+    random = Random(seed)
+    fills = list(_random_fills(order, random))
+    total = sum(fill.quantity for fill in fills)
+    value = sum(fill.quantity * fill.price for fill in fills)
+    # Some fills have another id in the stream, some of its events are lost, doubled or without a cumulative quantity.
+    heard = [
+        replace(
+            fill,
+            fill_id=random.choice([fill.fill_id, f"s-{fill.fill_id}"]),
+            cumulative_quantity=random.choice([fill.cumulative_quantity, fill.cumulative_quantity, None]),
+        )
+        for fill in fills
+        if random.random() < 0.8
+    ]
+    events: list[Callable[[], object]] = [partial(order.tell, fill) for fill in [*heard, *heard]]
+    events += [partial(order.tell, fill, ACTIVITY) for fill in fills if random.random() < 0.6]
+    events += [
+        partial(
+            order.report, fill.cumulative_quantity, sum(_cost(each) for each in fills[:n]) / fill.cumulative_quantity
+        )
+        for n, fill in enumerate(fills, 1)
+        if fill.cumulative_quantity is not None
+    ]
+    random.shuffle(events)
+
+    for event in events:
+        event()
+    for fill in fills:
+        order.tell(fill, ACTIVITY)
+    order.report(total, value / total, OrderStatus.FILLED)
+
+    assert [each[1:3] for each in order.fills()] == [("activity", _plain(fill.quantity)) for fill in fills]
+    assert order.order()[0] == _plain(Decimal(total))
+    assert order.rows("SELECT sum(quantity * price) AS value FROM fill WHERE voided_at IS NULL") == [{"value": value}]
+
+
+def _random_fills(order: OneOrder, random: Random) -> Iterator[FillReport]:
+    after = Decimal(0)
+    for number in range(1, 7):
+        quantity = Decimal(random.choice(["1", "1", "2.5", "0.123456789"]))
+        after += quantity
+        yield order.fill(number, quantity, random.choice(["100", "101.25", "99.9999"]), after=after)
+
+
+def _cost(fill: FillReport) -> Decimal:
+    return fill.quantity * fill.price

@@ -109,3 +109,37 @@ def test_open_stops_of_a_flatten_move_to_the_one_table_of_canceled_orders(
             "SELECT order_id, executor_id, symbol, side, quantity, terms, settled_at FROM canceled_order"
         ).fetchall()
     assert moved == [("o-1", "argo", "AAPL", "sell", 7, {"type": "stop"}, None)]
+
+
+def test_what_orders_had_filled_becomes_one_fill_each(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations()
+    monkeypatch.setattr("pipeline.store.migrate.migrations", lambda: every[:32])
+    migrate(empty_database_url)
+    orders = [
+        # The average price is not known, and there are only the times of the intent and of the end.
+        ("1", "entry", "buy", 5, None, "2026-07-01", None, "2026-07-02"),
+        ("2", "exit", "sell", 4, "100.5", "2026-07-03", "2026-07-04", "2026-07-05"),
+        ("3", "entry", "buy", 0, None, "2026-07-06", None, "2026-07-07"),
+    ]
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")
+        for order in orders:
+            connection.execute(
+                "INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, "
+                "reference_price, quantity, symbol, request, strategy, order_id, role, side, filled_quantity, "
+                "filled_average_price, intended_at, filled_at, ended_at) VALUES (gen_random_uuid(), 1, 'argo', 'PA1', "
+                "'tw-' || %s, 1, 9, 'AAPL', '{}', '', 'o', %s, %s, %s, %s, %s, %s, %s)",
+                order,
+            )
+    monkeypatch.undo()
+
+    assert migrate(empty_database_url)[0] == "fills"
+
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("SET LOCAL timezone = 'UTC'")
+        rows = connection.execute(
+            "SELECT fill_id, quantity::int, price::text, filled_at::date::text FROM fill ORDER BY 1"
+        )
+        changed = connection.execute("SELECT symbol, since::date::text FROM fill_change")
+    assert rows.fetchall() == [("order:tw-1", 5, None, "2026-07-02"), ("order:tw-2", 4, "100.5", "2026-07-04")]
+    assert changed.fetchall() == [("AAPL", "2026-07-02")]
