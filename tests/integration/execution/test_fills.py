@@ -283,6 +283,8 @@ def test_a_bust_that_comes_before_its_fill_or_for_one_that_was_never_itemised(or
 
     assert order.fills() == [("order:", "order", "4", "101")]
     assert not order.tell(order.fill(2, 6, 102, after=10))
+    # The broker's average price still counts the fill.
+    order.report(10, "101.6", OrderStatus.FILLED)
     assert order.order() == ("4", "101")
 
 
@@ -305,6 +307,16 @@ def test_a_corrected_fill_changes_the_order(order: OneOrder, quantity: int, pric
     order.report(10, "101.6", OrderStatus.FILLED)
     assert order.order()[0] == now[0]
     assert order.rows("SELECT opened_at FROM holding") == opened
+
+
+def test_a_corrected_fill_does_not_close_the_holding_in_between(order: OneOrder, rows: Rows) -> None:
+    order.tell(order.fill(1, 10, 101, after=10))
+    before = rows("SELECT opened_at, entries FROM holding")
+
+    order.correct("f-1", order.fill(2, 10, 102, fill_id="c-1"))
+
+    assert rows("SELECT opened_at, entries FROM holding") == before
+    assert order.order() == ("10", "102")
 
 
 def test_every_change_of_a_fill_names_its_symbol_and_the_earliest_time(order: OneOrder, rows: Rows) -> None:
