@@ -30,6 +30,8 @@ POINTS = (
     "keeper.after_resolve",
     "keeper.after_poll",
     "keeper.after_mirror",
+    "tracker.after_frame",
+    "tracker.after_record",
 )
 
 

@@ -73,7 +73,7 @@ def test_the_installed_command_prints_the_same() -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "produce", "work", "keep", "serve"])
+@pytest.mark.parametrize("command", ["up", "produce", "work", "keep", "track", "serve"])
 def test_no_process_starts_on_a_file_with_a_fault(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = FOLDER / "limits_out_of_range.toml"
     monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(path))

@@ -66,7 +66,9 @@ def test_a_drill_ends_everything_that_it_sent_in_orders_or_reasons(drilled: dict
 
 @pytest.mark.timeout(330)
 def test_a_drill_breaks_every_process(drilled: dict[str, Any]) -> None:
-    killed = {f"kill {target}" for target in ("worker", "keeper", "producer", "exchange", "valkey", "postgres")}
+    killed = {
+        f"kill {target}" for target in ("worker", "keeper", "tracker", "producer", "exchange", "valkey", "postgres")
+    }
 
     assert killed <= set(drilled["broken"])
     assert {"flush valkey", "cut postgres", "freeze worker"} <= set(drilled["broken"])

@@ -4,14 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
-from config.schema.broker_hosts import gets_keys, host_fault
 from config.schema.executor import ExecutorSettings
-from config.schema.settings import Settings, executor_keys
-from pipeline.model.errors import ConfigInvalid, Problem
+from config.schema.settings import Settings
 from pipeline.model.outages import Need, outage_of
 from pipeline.store.record import Record
+from workers.account.address import account_address
 from workers.account.assets import AssetCache
 from workers.account.calendar import Calendar
 from workers.account.open_orders import SharedOpenOrders
@@ -20,9 +17,6 @@ from workers.brokers.guarded import GuardedBroker
 from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
-
-#: Sent to the paper exchange in place of an account's secret: it opens an account for any key that it has not seen.
-EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,30 +69,17 @@ def open_account(
         ConfigInvalid: there is no address or no key for it, its mode does not allow the address, its broker is not
             registered, or the broker does not accept the values.
     """
-    keys = executor_keys(settings, executor.id)
-    base_url = executor.base_url
-    if executor.mode == "exchange":
-        base_url = base_url or exchange_url
-        if keys is None or not gets_keys(executor.mode, base_url or ""):
-            keys = (executor.id, SecretStr(EXCHANGE_SECRET))
-    if base_url is None or keys is None:
-        message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
-        raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])
-    # Check the address here too: every broker client is opened here, and an address that does not come from the
-    # executors file has not been checked before.
-    fault = host_fault(executor.mode, base_url, executor.base_url_allowed)
-    if fault is not None:
-        raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=fault)])
+    address = account_address(executor, settings=settings, exchange_url=exchange_url)
     broker = open_broker(
         executor.broker,
-        api_key=keys[0],
-        api_secret=keys[1],
-        base_url=base_url,
+        api_key=address.api_key,
+        api_secret=address.api_secret,
+        base_url=address.base_url,
         timeout_s=executor.retry.broker_timeout_s,
     )
-    outage = outage_of(Need.BROKER, f"{executor.id} {base_url}", executor_id=executor.id)
-    named = hashlib.sha256(f"{base_url} {keys[0]}".encode()).hexdigest()[:16]
-    return GuardedBroker(broker, RequestGuard(outage=outage, budget=budget), keys=named), base_url
+    outage = outage_of(Need.BROKER, f"{executor.id} {address.base_url}", executor_id=executor.id)
+    named = hashlib.sha256(f"{address.base_url} {address.api_key}".encode()).hexdigest()[:16]
+    return GuardedBroker(broker, RequestGuard(outage=outage, budget=budget), keys=named), address.base_url
 
 
 def open_runtimes(

@@ -1,4 +1,4 @@
-"""Elect the leading keeper by a leased row. Another keeper takes over when the lease runs out."""
+"""Elect the leading process of a role, such as keeper, by a leased row. Another takes over when the lease runs out."""
 
 import time
 from datetime import timedelta
@@ -15,7 +15,7 @@ _LEASE = timedelta(seconds=3)
 
 
 class Leadership:
-    """One keeper's claim to lead. Two leaders for a moment do no harm: every state change is a compare-and-set."""
+    """One process's claim to lead. Two leaders for a moment do no harm: every state change is a compare-and-set."""
 
     def __init__(self, record: Record, role: str) -> None:
         self._record = record
@@ -23,19 +23,25 @@ class Leadership:
         self._until = 0.0
 
     def renew(self) -> int:
-        """Take or renew the lease; return 1 when this keeper has it, else 0."""
+        """Take or renew the lease; return 1 when this process has it, else 0."""
         asked_at = time.monotonic()
         led = self.leads()
         renewed = self._record.do(sql("keeper", "lead"), self._key)
         self._until = asked_at + _LEASE.total_seconds() if renewed else 0.0
         if self.leads() != led:
-            log.info("keeper.leads" if renewed else "keeper.stands_by")
+            self._log_change(leads=bool(renewed))
         return renewed
 
+    def _log_change(self, *, leads: bool) -> None:
+        if self._key["role"] == "tracker":
+            log.info("tracker.leads" if leads else "tracker.stands_by")
+        else:
+            log.info("keeper.leads" if leads else "keeper.stands_by")
+
     def leads(self) -> bool:
-        """Return whether this keeper certainly has the lease."""
+        """Return whether this process certainly has the lease."""
         return time.monotonic() < self._until
 
     def resign(self) -> None:
-        """Give the lease up, so that another keeper can lead at once."""
+        """Give the lease up, so that another process can lead at once."""
         self._record.do(sql("keeper", "resign"), self._key, retry_for_s=0.5)

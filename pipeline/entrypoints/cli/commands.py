@@ -21,6 +21,7 @@ _COMMANDS = {
     "produce": "processes",
     "work": "processes",
     "keep": "processes",
+    "track": "processes",
     "serve": "processes",
     "executions": "executions",
     "why": "executions",

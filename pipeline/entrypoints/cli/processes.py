@@ -1,4 +1,4 @@
-"""The commands that run a process: up, migrate, produce, work, keep, serve."""
+"""The commands that run a process: up, migrate, produce, work, keep, track, serve."""
 
 import logging
 import os
@@ -128,6 +128,24 @@ def keep() -> None:
             settings=settings,
             database_url=database_url(settings),
             redis_url=redis_url(settings),
+            exchange_url=settings.exchange_url,
+            stop=stop,
+        )
+
+
+def track() -> None:
+    """Run the tracker, which records fills and other changes of orders when the broker's stream reports them."""
+    from pipeline.entrypoints.cli.startup import checked_start  # noqa: PLC0415
+    from workers.tracker.process import track as track_for_ever  # noqa: PLC0415
+
+    settings = settings_for("tracker")
+    executors = executors_for(settings)
+    stop = stop_on_signals()
+    with checked_start(settings, executors, by="tracker"):
+        track_for_ever(
+            executors,
+            settings=settings,
+            database_url=database_url(settings),
             exchange_url=settings.exchange_url,
             stop=stop,
         )

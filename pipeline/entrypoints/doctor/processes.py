@@ -12,7 +12,7 @@ _LATE_S, _VERY_LATE_S = 5.0, 30.0  # A keeper's delay from the first on is a war
 
 
 def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[CheckResult]:
-    """Check whether each queue has a running worker, whether a keeper runs, and whether all processes are well.
+    """Check whether each queue has a running worker, whether a keeper and a tracker run, and whether all are well.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.
@@ -20,6 +20,7 @@ def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Check
     processes = record.run(living_processes)
     workers = [process.name for process in processes if process.kind == "worker"]
     keepers = sum(process.kind == "keeper" for process in processes)
+    trackers = sum(process.kind == "tracker" for process in processes)
     findings = [
         _present(
             f"worker {executor_id}",
@@ -31,6 +32,7 @@ def check_processes(record: Record, executor_ids: tuple[str, ...]) -> list[Check
     ]
     cause = "No keeper runs: lost jobs, unknown orders and fills are not looked after."
     findings.append(_present("keeper", keepers, cause=cause, remedy="Run `tradewire keep`."))
+    findings.append(_tracker(trackers))
     return findings + [_unwell(process) for process in processes if not process.healthy]
 
 
@@ -91,6 +93,14 @@ def _present(name: str, count: int, *, cause: str, remedy: str) -> CheckResult:
     if count:
         return ok(name, f"{count} alive")
     return critical(name, "none is alive", cause=cause, remedy=remedy)
+
+
+def _tracker(count: int) -> CheckResult:
+    if count:
+        return ok("tracker", f"{count} alive")
+    # The keeper polls the orders all the same.
+    cause = "No tracker runs: fills are found by polls, every 2 s."
+    return warning("tracker", "none is alive", cause=cause, remedy="Run `tradewire track`.")
 
 
 def _unwell(process: LivingProcess) -> CheckResult:

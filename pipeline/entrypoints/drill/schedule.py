@@ -2,8 +2,8 @@
 
 Three kinds of windows take turns. *Calm*: the broker answers and only workers are killed; the drill measures how long
 it takes until their executions are decided. *Storm*: the broker's answers go wrong, and workers are killed and frozen.
-*Rough*: Valkey, PostgreSQL, the exchange, a keeper and the producer are killed; a keeper, the producer and a worker are
-frozen; Valkey is emptied, and sessions of PostgreSQL are ended.
+*Rough*: Valkey, PostgreSQL, the exchange, a keeper, the tracker and the producer are killed; a keeper, the producer
+and a worker are frozen; Valkey is emptied, and sessions of PostgreSQL are ended.
 """
 
 import random
@@ -45,6 +45,7 @@ class Target(StrEnum):
 
     WORKER = "worker"
     KEEPER = "keeper"
+    TRACKER = "tracker"
     PRODUCER = "producer"
     EXCHANGE = "exchange"
     VALKEY = "valkey"
@@ -120,6 +121,7 @@ def plan(seed: int, *, seconds: float, accounts: Sequence[str]) -> list[DrillEve
         events += _calm(dice, begins, calm_s)
         events += _storm(dice, begins + calm_s, window_s, refused)
         events += _rough(dice, begins + calm_s + window_s, window_s)
+        events.append(_tracker_kill(seed, number, begins + calm_s + window_s, window_s))
     return sorted(events, key=lambda event: event.at_s)
 
 
@@ -187,6 +189,12 @@ def _rough(dice: random.Random, begins: float, window_s: float) -> Iterator[Dril
             pick=dice.randrange(1000),
             seconds=dice.uniform(4, 6) if act is Act.FREEZE else 0.0,
         )
+
+
+def _tracker_kill(seed: int, number: int, begins: float, window_s: float) -> DrillEvent:
+    # With dice of its own, so that the other events of a seed stay what they were before there was a tracker.
+    dice = random.Random(f"drill tracker {seed} {number}")  # noqa: S311 -- not a secret
+    return DrillEvent(at_s=begins + dice.uniform(0, window_s - 1), act=Act.KILL, target=Target.TRACKER)
 
 
 def _fault(dice: random.Random, on: str, kind: str, lasts: tuple[float, float] | None) -> FaultBody:

@@ -114,8 +114,8 @@ class RunningSystem:
         return bool(self.held_by(pid)[1])
 
     def all_alive(self) -> bool:
-        """Return whether every worker, both keepers and the producer have a fresh heartbeat."""
-        expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "producer": 1}
+        """Return whether every worker, both keepers, the tracker and the producer have a fresh heartbeat."""
+        expected = {"worker": WORKERS * len(self.executors), "keeper": 2, "tracker": 1, "producer": 1}
         return all(
             self.record.one(int, sql("drill", "alive"), {"kind": kind}) >= count for kind, count in expected.items()
         )

@@ -60,6 +60,7 @@ def process_lines(
     lines += [
         _line("producer", "produce", needs=both),
         _line("keeper", "keep", needs=both),
+        _line("tracker", "track", needs=frozenset({RECORD})),
         _line("web", "serve", needs=both, environment={"PORT": str(web_port)}, url=_url(web_port)),
         ProcessLine(
             name="rq_dashboard",

@@ -144,7 +144,7 @@ def _accounts(connection: _Connected, executors: _Executors) -> _Readings:
 
 def _processes(connection: _Connected, executors: _Executors) -> _Readings:
     # These processes are expected to run, so each is shown even when it does not run.
-    alive = {("worker", name): 0 for name in executors} | {("keeper", "keeper"): 0, ("web", "web"): 0}
+    alive = {("worker", name): 0 for name in executors} | {(kind, kind): 0 for kind in ("keeper", "tracker", "web")}
     unwell = dict(alive)
     for process in living_processes(connection):
         who = (process.kind, process.name)

@@ -225,6 +225,26 @@ def test_a_keeper_that_dies_while_it_mirrors_dead_letters(core: Core, processes:
     assert_one_order(core, execution_id)
 
 
+TRACKER = ["tracker.after_frame", "tracker.after_record"]
+
+
+@pytest.mark.parametrize("point", TRACKER)
+def test_a_tracker_that_dies_with_a_frame_in_hand(core: Core, processes: Processes, point: str) -> None:
+    tracker = armed(processes, core, point, "track")
+    until(lambda: core.rows("SELECT state FROM stream WHERE state = 'listening'"))
+    execution_id = core.send()
+    core.run(execution_id)
+    assert processes.killed(tracker)
+    died_at = time.monotonic()
+    core.filled_at_exchange()
+    # The lease of the dead tracker need not be waited for here.
+    core.rows("DELETE FROM leadership WHERE role = 'tracker'")
+    processes.start(core, "track")
+    with beside(a_keeper(core)):
+        recovered(point, died_at, lambda: core.state(execution_id) == "filled")
+    assert_one_order(core, execution_id)
+
+
 def test_every_crash_point_is_tried() -> None:
     others = ["worker.after_cancel_mark", "keeper.after_poll", "keeper.after_mirror"]
-    assert sorted([*SENDER, *WORKER, *KEEPER, *others]) == sorted(POINTS)
+    assert sorted([*SENDER, *WORKER, *KEEPER, *TRACKER, *others]) == sorted(POINTS)

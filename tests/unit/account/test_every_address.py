@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from config.executors import load_executors
-from config.schema.executor import ExecutorSettings
+from config.schema.executor import Executors, ExecutorSettings
 from config.schema.settings import Settings, load_settings
 from config.services import Services, effective
 from pipeline.model.errors import ConfigInvalid
 from workers.account.runtime import open_account
+from workers.tracker.process import stream_addresses
 
 SPELLINGS = [
     "https://api.alpaca.markets",
@@ -133,12 +134,27 @@ def test_no_setting_leads_a_practice_account_to_the_live_host(
 ) -> None:
     with pytest.raises(ConfigInvalid):
         started(mode, way, url, tmp_path, monkeypatch)
+    with pytest.raises(ConfigInvalid):
+        streams(mode, way, url, tmp_path, monkeypatch)
 
 
 def started(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Open the account as each process does, and return the arguments with which the broker's client was opened."""
     opened: list[dict[str, Any]] = []
     monkeypatch.setattr("workers.account.runtime.open_broker", lambda *_, **values: opened.append(values))
+    executors, settings = loaded(mode, way, url, folder, monkeypatch)
+    open_account(executors["argo"], settings=settings, exchange_url=settings.exchange_url)
+    return opened
+
+
+def streams(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the addresses at which the tracker opens streams."""
+    executors, settings = loaded(mode, way, url, folder, monkeypatch)
+    addresses = stream_addresses(executors, settings=settings, exchange_url=settings.exchange_url)
+    return [address.url for address in addresses.values()]
+
+
+def loaded(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Executors, Settings]:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TRADEWIRE_HOME", str(folder))
     monkeypatch.setenv("ARGO_API_KEY", "argo-key")
@@ -146,9 +162,7 @@ def started(mode: str, way: Way, url: str, folder: Path, monkeypatch: pytest.Mon
     path = folder / "executors.toml"
     path.write_text(FILE.format(mode=mode, lines=way(url, folder, monkeypatch)), encoding="utf-8")
     settings = effective(load_settings())
-    executor = load_executors(path, settings=settings)["argo"]
-    open_account(executor, settings=settings, exchange_url=settings.exchange_url)
-    return opened
+    return load_executors(path, settings=settings), settings
 
 
 HERE, PAPER = "http://127.0.0.1:8100", "https://paper-api.alpaca.markets"
@@ -168,3 +182,4 @@ def test_the_same_start_opens_the_address_of_its_mode(
     mode: str, way: Way, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [values["base_url"] for values in started(mode, way, url, tmp_path, monkeypatch)] == [url]
+    assert streams(mode, way, url, tmp_path, monkeypatch) == [url.replace("http", "ws", 1) + "/stream"]

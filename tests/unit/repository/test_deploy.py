@@ -62,7 +62,7 @@ def commands() -> Iterator[list[str]]:
         yield service["command"]
     for container in containers():
         yield container["args"]
-    for instance in ("keep", "serve", "produce"):
+    for instance in ("keep", "track", "serve", "produce"):
         yield started(unit("tradewire@.service"), instance)
     yield started(unit("tradewire-worker@.service"), "argo")
     for page in DEPLOY.iterdir():

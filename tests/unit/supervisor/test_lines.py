@@ -24,6 +24,7 @@ def test_every_executor_of_the_file_gets_its_workers() -> None:
         "prop_firm.2",
         "producer",
         "keeper",
+        "tracker",
         "web",
         "rq_dashboard",
     ]
@@ -54,7 +55,7 @@ def test_names_of_no_process_are_refused_all_at_once_with_those_that_exist() -> 
 
     assert len(caught.value.problems) == 2
     assert "did you mean argo?" in str(caught.value)
-    assert "exchange, argo.1, argo.2, producer, keeper, web, rq_dashboard" in str(caught.value)
+    assert "exchange, argo.1, argo.2, producer, keeper, tracker, web, rq_dashboard" in str(caught.value)
 
 
 @pytest.mark.parametrize(

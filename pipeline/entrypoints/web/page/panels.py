@@ -79,14 +79,14 @@ class ProcessRow:
         """Return the facts that are text or numbers, without the hashes of the settings."""
         values = ((name, value) for name, value in self.facts.items() if isinstance(value, str | int | float))
         plain = {name: value for name, value in values if name != SETTINGS}
-        return ", ".join([*_keeper_words(plain), *(f"{name} {value}" for name, value in plain.items())])
+        return ", ".join([*_leader_words(self.kind, plain), *(f"{name} {value}" for name, value in plain.items())])
 
 
-def _keeper_words(facts: dict[str, Any]) -> list[str]:
-    """Take a keeper's facts out of *facts*, and return them in words."""
+def _leader_words(kind: str, facts: dict[str, Any]) -> list[str]:
+    """Take the facts of a keeper or a tracker out of *facts*, and return them in words."""
     if "leads" not in facts:
         return []
-    words = ["it leads" if facts.pop("leads") else "another keeper leads"]
+    words = ["it leads" if facts.pop("leads") else f"another {kind} leads"]
     slowest, behind_s = facts.pop("slowest", None), float(facts.pop("behind_s", 0.0))
     return words if slowest is None else [*words, f"its slowest task, {slowest}, is {behind_s:.1f} s behind"]
 

@@ -1,0 +1,156 @@
+"""The tracker records what the paper exchange's stream reports, without any poll."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.factories import Core, until
+from tests.integration.keeper.orders_at_rest import working
+from tests.integration.keeper.test_keeper_follow import by_hand
+from tests.integration.tracker.stages import MuteProxy, a_stream, running, stream_row, tracking
+from workers.account.address import EXCHANGE_SECRET
+
+
+@pytest.fixture
+def proxy(core: Core) -> Iterator[MuteProxy]:
+    """A proxy in front of the exchange."""
+    made = MuteProxy(urlsplit(core.exchange.url).port or 0)
+    yield made
+    made.close()
+
+
+def test_a_fill_is_recorded_without_a_poll(core: Core) -> None:
+    with tracking(core):
+        execution_id = core.send(quantity=3)
+        core.run(execution_id)
+
+        until(lambda: core.state(execution_id) == "filled")
+
+    execution = core.execution(execution_id)
+    assert (execution["filled_quantity"], execution["filled_average_price"]) == (3, Decimal(100))
+
+
+def test_each_step_of_an_order_is_recorded(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 0.5})
+    with tracking(core):
+        execution_id = core.send(quantity=10)
+        core.run(execution_id)
+
+        until(lambda: core.state(execution_id) == "filled")
+
+    assert core.moves(execution_id)[-2:] == ["partially_filled", "filled"]
+
+
+def test_a_cancel_at_the_broker_is_recorded_with_its_reason(core: Core) -> None:
+    with tracking(core):
+        execution_id = working(core)
+        core.runtimes["argo"].broker.cancel(core.execution(execution_id)["order_id"])
+
+        until(lambda: core.state(execution_id) == "canceled")
+
+    assert core.execution(execution_id)["reason_code"] == "canceled_at_broker"
+
+
+def test_doubled_and_late_events_change_nothing(core: Core) -> None:
+    core.faults(
+        {"on": "stream", "kind": "double_event"},
+        {"on": "stream", "kind": "late_event", "seconds": 0.3, "probability": 0.5},
+        {"on": "submit", "kind": "partial_fill", "seconds": 0.2},
+    )
+    with tracking(core):
+        execution_id = core.send(quantity=10)
+        core.run(execution_id)
+        until(lambda: core.state(execution_id) == "filled")
+
+    execution = core.execution(execution_id)
+    assert (execution["filled_quantity"], execution["order_status"]) == (10, "filled")
+    moves = core.moves(execution_id)
+    assert len(moves) == len(set(moves)), moves
+
+
+def test_dropped_events_are_found_by_the_poll(core: Core) -> None:
+    core.faults({"on": "stream", "kind": "drop_event"})
+    with tracking(core):
+        execution_id = core.send(quantity=3)
+        core.run(execution_id)
+        core.filled_at_exchange()
+
+        core.follower().run_once()
+
+    assert core.state(execution_id) == "filled"
+
+
+def test_an_opened_stream_asks_for_a_poll_of_what_it_missed(core: Core) -> None:
+    with tracking(core):
+        first = stream_row(core)
+        core.faults({"on": "stream", "kind": "drop_before", "count": 1})
+        core.run(core.send())
+        until(lambda: stream_row(core)["connected_at"] > first["connected_at"])
+
+        again = stream_row(core)
+
+    assert (again["state"], again["poll_reason"]) == ("listening", "the stream was opened")
+    assert again["poll_requested_at"] > first["poll_requested_at"]
+    assert again["problem"] == "the connection was closed with code 1013"
+
+
+def test_a_half_open_connection_is_noticed_and_replaced(core: Core, proxy: MuteProxy) -> None:
+    with tracking(core, url=proxy.url):
+        first: datetime = stream_row(core)["connected_at"]
+        proxy.mute()
+        until(lambda: stream_row(core)["connected_at"] > first)
+        assert "no ping" in stream_row(core)["problem"]
+        execution_id = core.send(quantity=3)
+        core.run(execution_id)
+
+        until(lambda: core.state(execution_id) == "filled")
+
+
+def test_answers_to_pings_show_that_a_quiet_stream_is_open(core: Core) -> None:
+    with tracking(core):
+        first = stream_row(core)["last_heard_at"]
+
+        until(lambda: stream_row(core)["last_heard_at"] > first)
+
+        assert stream_row(core)["state"] == "listening"
+
+
+def test_a_second_connection_is_refused_and_said_once(core: Core) -> None:
+    with tracking(core), capture_logs() as logs:
+        second = a_stream(core)
+        for _ in range(3):
+            second.run_once()
+
+    assert stream_row(core)["state"] == "down"
+    assert "another program uses this account's only stream" in stream_row(core)["problem"]
+    assert [line["log_level"] for line in logs if line["event"] == "stream.failed"] == ["warning", "debug", "debug"]
+    assert EXCHANGE_SECRET not in str(logs)
+
+
+def test_an_exchange_that_is_away_is_no_storm_and_the_stream_comes_back(core: Core) -> None:
+    stream = a_stream(core)
+    core.exchange.stop()
+    with running(stream):
+        until(lambda: stream_row(core)["state"] == "down")
+        assert "cannot be reached" in stream_row(core)["problem"]
+        core.exchange.start()
+
+        until(lambda: stream_row(core)["state"] == "listening")
+
+
+def test_the_orders_of_other_programs_are_not_touched(core: Core) -> None:
+    with tracking(core):
+        requested = stream_row(core)["poll_requested_at"]
+        by_hand(core, "buy", 2)
+        execution_id = core.send()
+        core.run(execution_id)
+        until(lambda: core.state(execution_id) == "filled")
+
+        assert stream_row(core)["poll_requested_at"] == requested
+    assert core.rows("SELECT * FROM stream_oddity") == []
