@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.fills import FillSource
 from pipeline.model.masking import bounded
 from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
@@ -22,6 +23,7 @@ from workers.brokers.alpaca.stream_frames import (
     update_of,
 )
 from workers.execution.broker_orders import follow, record_broker_order
+from workers.execution.fills import record_fill
 from workers.tracker.verdict import Apply, FillOnly, KnownOrder, NotOurs, Poll, TooEarly, verdict_of
 
 log = structlog.get_logger(__name__)
@@ -92,6 +94,8 @@ class UpdateRecorder:
                 self._follow(connection, known, update)
                 if verdict.fill_missed:
                     self._request_poll(connection, "a fill was not heard")
+            case FillOnly() if known is not None:
+                self._record_fill(connection, known, update)
             case Apply() | FillOnly() | NotOurs():
                 pass
             case _:
@@ -101,9 +105,14 @@ class UpdateRecorder:
     def _follow(self, connection: Connection[DictRow], known: KnownOrder, update: OrderUpdate) -> None:
         order = update.order
         record_broker_order(connection, order)
+        self._record_fill(connection, known, update)
         if follow(connection, known.execution_id, known.generation, order, by=self.who):
             facts = {"order_status": order.raw_status, "filled_quantity": str(order.filled_quantity)}
             log.info("order.followed", execution_id=str(known.execution_id), order_id=order.order_id, **facts)
+
+    def _record_fill(self, connection: Connection[DictRow], known: KnownOrder, update: OrderUpdate) -> None:
+        if update.fill is not None:
+            record_fill(connection, known.account_number, update.fill, source=FillSource.STREAM)
 
     def _check_foreign(self, update: ForeignUpdate) -> None:
         values = {"executor_id": self.executor_id, "replaces": update.replaces}

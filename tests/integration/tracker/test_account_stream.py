@@ -25,6 +25,12 @@ def proxy(core: Core) -> Iterator[MuteProxy]:
     made.close()
 
 
+def fills(core: Core) -> list[tuple[str, int]]:
+    """Return the source and the quantity of each fill that counts."""
+    found = core.rows("SELECT source, quantity FROM fill WHERE voided_at IS NULL ORDER BY filled_at")
+    return [(row["source"], int(row["quantity"])) for row in found]
+
+
 def test_a_fill_is_recorded_without_a_poll(core: Core) -> None:
     with tracking(core):
         execution_id = core.send(quantity=3)
@@ -34,6 +40,7 @@ def test_a_fill_is_recorded_without_a_poll(core: Core) -> None:
 
     execution = core.execution(execution_id)
     assert (execution["filled_quantity"], execution["filled_average_price"]) == (3, Decimal(100))
+    until(lambda: fills(core) == [("stream", 3)])
 
 
 def test_each_step_of_an_order_is_recorded(core: Core) -> None:
@@ -45,6 +52,7 @@ def test_each_step_of_an_order_is_recorded(core: Core) -> None:
         until(lambda: core.state(execution_id) == "filled")
 
     assert core.moves(execution_id)[-2:] == ["partially_filled", "filled"]
+    assert fills(core) == [("stream", 5), ("stream", 5)]
 
 
 def test_a_cancel_at_the_broker_is_recorded_with_its_reason(core: Core) -> None:
@@ -72,6 +80,7 @@ def test_doubled_and_late_events_change_nothing(core: Core) -> None:
     assert (execution["filled_quantity"], execution["order_status"]) == (10, "filled")
     moves = core.moves(execution_id)
     assert len(moves) == len(set(moves)), moves
+    until(lambda: fills(core) == [("stream", 5), ("stream", 5)])
 
 
 def test_dropped_events_are_found_by_the_poll(core: Core) -> None:
