@@ -73,6 +73,7 @@ SELECT EXISTS (
 
 -- name: poll_needs
 -- Whether the stream is open and was heard lately, and the last request for a poll. No row: no tracker ran yet.
-SELECT state = 'listening' AND last_heard_at > clock_timestamp() - %(silent)s::interval AS alive, poll_requested_at
+SELECT state = 'listening' AND coalesce(last_heard_at > clock_timestamp() - %(silent)s::interval, false) AS alive,
+    poll_requested_at
 FROM stream
 WHERE executor_id = %(executor_id)s

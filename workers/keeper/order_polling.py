@@ -16,7 +16,7 @@ from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Broker, More, UnreadableRow
 from workers.brokers.rate_budget import Purpose
 from workers.keeper.order_updates import OrderUpdates, UnlistedOrder
-from workers.keeper.poll_interval import PollInterval
+from workers.keeper.poll_interval import NO_STREAM, PollInterval, StreamReading
 from workers.keeper.unreadable_orders import note_unreadable
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,8 @@ _YOUNG = timedelta(seconds=60)
 _SINGLY = 3
 # The broker's clock and ours differ, so a list that has to include an intent starts this much before it.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
+# A tracker notes every 5 s that the broker answers its ping. A stream that was not heard for so long does not count.
+_STREAM_SILENT = timedelta(seconds=15)
 # Workers accept a snapshot that is up to `account_age_s` old (by default 5 s). The keeper reads a new one earlier.
 _SNAPSHOT_AGE = timedelta(seconds=3)
 
@@ -66,11 +68,13 @@ class OrderPolling:
         """
         moved = 0
         try:
+            # Read before the orders, so that a request that comes meanwhile leads to another poll.
+            stream = self.stream()
             orders = self._open_orders(set())
             if self.runtime.snapshots.refusal() is not None:
                 return 0
-            if orders.canceling or self.interval.is_due():
-                moved = self._poll(orders)
+            if orders.canceling or self.interval.is_due(stream):
+                moved = self._poll(orders, stream)
             # The equity monitor reads such an account often enough, and a second reader would double the cost.
             if not self.runtime.executor.limits_equity and self._is_active():
                 self.runtime.snapshots.fresh(within=_SNAPSHOT_AGE)
@@ -83,7 +87,12 @@ class OrderPolling:
             self._log_failure(error)
         return moved
 
-    def _poll(self, orders: _OpenOrders) -> int:
+    def stream(self) -> StreamReading:
+        """Return what the tracker has recorded about the account's stream."""
+        values = {"executor_id": self.runtime.executor.id, "silent": _STREAM_SILENT}
+        return self.record.maybe(StreamReading, sql("streams", "poll_needs"), values) or NO_STREAM
+
+    def _poll(self, orders: _OpenOrders, stream: StreamReading) -> int:
         """Read lists and then single orders: each further request is for orders that the ones before did not show."""
         if not (orders.young or orders.old or orders.unconfirmed):
             return 0
@@ -100,7 +109,7 @@ class OrderPolling:
         if orders.old_count > _SINGLY:
             moved += updates.apply(self._list(broker, "closed", since=orders.old, more=lambda: False), seen)
         moved += self._read_singly(broker, updates, seen)
-        self.interval.polled(left=self.runtime.budget.left(Purpose.POLL))
+        self.interval.polled(left=self.runtime.budget.left(Purpose.POLL), stream=stream)
         return moved
 
     def _list_since(self, orders: _OpenOrders) -> datetime | None:

@@ -1,6 +1,8 @@
-"""Poll less often when an account's request budget runs short."""
+"""Poll less often when an account's request budget runs short, and while its trade-update stream is open."""
 
 import time
+from dataclasses import dataclass
+from datetime import datetime
 
 from pipeline.model.errors import BudgetUsedUp
 
@@ -9,6 +11,22 @@ _PLENTY = 30
 _LONGEST_GAP_S = 15.0
 # The interval of a longer list of orders, which also shows orders that the broker may have without our knowing.
 _SWEEP_EVERY_S = 30.0
+#: The interval while the stream is open. A stream may lose events, so this is how long an order may stay unnoticed.
+STREAMED_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamReading:
+    """What the tracker has recorded about the account's stream."""
+
+    #: Whether the stream is open, and the broker was heard lately.
+    alive: bool
+    #: When the tracker last asked for a poll.
+    poll_requested_at: datetime | None
+
+
+#: While no tracker ran, nothing is known of a stream.
+NO_STREAM = StreamReading(alive=False, poll_requested_at=None)
 
 
 class PollInterval:
@@ -17,14 +35,25 @@ class PollInterval:
     def __init__(self) -> None:
         self._next_at = 0.0
         self._sweep_at = 0.0
+        self._polled_at = float("-inf")
+        self._answered: datetime | None = None
 
-    def is_due(self) -> bool:
+    def is_due(self, stream: StreamReading = NO_STREAM) -> bool:
         """Return whether to poll now."""
-        return time.monotonic() >= self._next_at
+        now = time.monotonic()
+        is_asked = stream.poll_requested_at not in (None, self._answered)
+        if stream.alive and not is_asked and now < self._polled_at + STREAMED_EVERY_S:
+            return False
+        return now >= self._next_at
 
-    def polled(self, *, left: int | None) -> None:
-        """Schedule the next poll after one that left *left* requests in this minute; None: there is no limit."""
-        self._next_at = time.monotonic() + gap_s(left)
+    def polled(self, *, left: int | None, stream: StreamReading = NO_STREAM) -> None:
+        """Schedule the next poll after one that left *left* requests in this minute; None: there is no limit.
+
+        *stream* is the reading that was made before the poll, so that a request during the poll leads to another one.
+        """
+        self._polled_at = time.monotonic()
+        self._next_at = self._polled_at + gap_s(left)
+        self._answered = stream.poll_requested_at
 
     def refused(self, error: BudgetUsedUp) -> None:
         """Schedule the next poll after one that the request budget refused."""

@@ -39,6 +39,7 @@ from workers.keeper.open_order_audit import OpenOrderAudit
 from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
+from workers.keeper.poll_trigger import PollTrigger
 from workers.keeper.restored_stops import RestoredStops
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,8 @@ log = structlog.get_logger(__name__)
 _LEAD_EVERY_S = 1.0
 _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
-_FOLLOW_EVERY_S = 2.0
+# A poll that the tracker asks for begins within this time. Other polls are further apart (`PollTrigger`).
+_FOLLOW_EVERY_S = 0.5
 _AUDIT_EVERY_S = 60.0
 _FILLS_EVERY_S = 1.0
 _OPENING_EVERY_S = 0.5
@@ -129,7 +131,7 @@ def _executor_tasks(
     """Yield each executor's tasks. Each has its own thread, so that a broker that hangs delays no other executor."""
     for name, runtime in runtimes.items():
         lookup = OrderLookup(record=record, runtimes={name: runtime}, pool=pools[name], who=who)
-        polling = OrderPolling(record=record, runtime=runtime, who=who)
+        polling = PollTrigger(polling=OrderPolling(record=record, runtime=runtime, who=who))
         equity = EquityMonitor(record=record, runtime=runtime, who=who)
         is_open = partial(seems_open, record, runtime.snapshots)
         exits = ExitFollowUp(record=record, intake=intake, runtime=runtime, market_is_open=is_open)

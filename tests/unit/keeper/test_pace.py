@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pipeline.model.errors import BudgetUsedUp
 from workers.brokers.rate_budget import Purpose, ceiling
-from workers.keeper.poll_interval import PollInterval, gap_s
+from workers.keeper.poll_interval import NO_STREAM, PollInterval, StreamReading, gap_s
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+OPEN = StreamReading(alive=True, poll_requested_at=NOON)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +66,35 @@ def test_the_whole_list_is_due_at_first_and_then_every_half_minute(monkeypatch: 
 )
 def test_each_purpose_has_a_ceiling_of_its_own(per_minute: int | None, ceilings: list[int | None]) -> None:
     assert [ceiling(per_minute, purpose) for purpose in Purpose] == ceilings
+
+
+def test_while_the_stream_is_open_polls_are_fifteen_seconds_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
+    pace = PollInterval()
+    assert pace.is_due(OPEN)
+    pace.polled(left=100, stream=OPEN)
+
+    assert not pace.is_due(OPEN)
+    assert pace.is_due(replace(OPEN, alive=False))
+    assert pace.is_due(NO_STREAM)
+    now[0] += 14.9
+    assert not pace.is_due(OPEN)
+    now[0] += 0.1
+    assert pace.is_due(OPEN)
+
+
+def test_a_request_makes_a_poll_due_once_but_never_beyond_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("workers.keeper.poll_interval.time.monotonic", lambda: now[0])
+    pace, again = PollInterval(), replace(OPEN, poll_requested_at=NOON + timedelta(seconds=1))
+    pace.polled(left=100, stream=OPEN)
+    assert pace.is_due(again)
+
+    pace.polled(left=10, stream=again)
+
+    assert not pace.is_due(again)
+    now[0] += 5.9
+    assert not pace.is_due(replace(OPEN, poll_requested_at=NOON + timedelta(seconds=2)))
+    now[0] += 0.1
+    assert pace.is_due(replace(OPEN, poll_requested_at=NOON + timedelta(seconds=2)))
