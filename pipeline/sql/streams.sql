@@ -77,3 +77,46 @@ SELECT state = 'listening' AND coalesce(last_heard_at > clock_timestamp() - %(si
     poll_requested_at
 FROM stream
 WHERE executor_id = %(executor_id)s
+
+-- name: down
+-- The streams that a tracker opened in the last day and that are not open now, or were not heard lately, although orders
+-- work or the market is open by the last reading of the clock.
+SELECT s.executor_id, CASE WHEN s.state = 'down' THEN s.problem ELSE 'nothing was heard' END AS problem
+FROM stream AS s
+LEFT JOIN account_snapshot AS a USING (executor_id)
+WHERE s.executor_id = ANY(%(executor_ids)s)
+    AND (s.state = 'down' OR (s.state = 'listening' AND s.last_heard_at < statement_timestamp() - %(silent)s::interval))
+    -- Somebody who stopped using the tracker needs no alert for ever.
+    AND greatest(s.last_heard_at, s.problem_at) > statement_timestamp() - interval '1 day'
+    AND (
+        EXISTS (
+            SELECT
+            FROM broker_order AS o
+            WHERE o.executor_id = s.executor_id
+                AND o.ended_at IS NULL
+                AND o.order_id IS NOT NULL
+        )
+        OR (
+            (a.clock ->> 'is_open')::boolean
+            AND (a.clock ->> 'timestamp')::timestamptz + (statement_timestamp() - (a.clock ->> 'read_at')::timestamptz)
+                < (a.clock ->> 'next_close')::timestamptz
+        )
+    )
+ORDER BY s.executor_id
+
+-- name: odd_lately
+-- The odd frames of the last hour by executor, with the reason of the newest.
+SELECT executor_id, count(*) AS frames, (array_agg(why ORDER BY oddity_id DESC))[1] AS why
+FROM stream_oddity
+WHERE executor_id = ANY(%(executor_ids)s)
+    AND seen_at > statement_timestamp() - interval '1 hour'
+GROUP BY executor_id
+ORDER BY executor_id
+
+-- name: states
+-- The streams that a tracker has opened or tried to open, and did not give up on purpose.
+SELECT executor_id, state = 'listening' AND last_heard_at >= statement_timestamp() - %(silent)s::interval AS is_open,
+    problem, statement_timestamp() - state_since AS lasts, statement_timestamp() - last_heard_at AS silent
+FROM stream
+WHERE executor_id = ANY(%(executor_ids)s)
+    AND state <> 'off'

@@ -23,6 +23,7 @@ from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_proces
 from pipeline.entrypoints.doctor.restores import check_restore
 from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis, check_web
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
+from pipeline.entrypoints.doctor.streams import check_streams
 from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.entrypoints.doctor.unreadable_rows import check_unreadable_rows
 from pipeline.entrypoints.doctor.work import check_work
@@ -79,6 +80,7 @@ def _left_over(findings: list[CheckResult]) -> Iterator[CheckResult]:
 def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clock: Skew) -> Iterator[CheckResult]:
     yield from check_processes(record, tuple(executors))
     yield from check_keeper_lag(record)
+    yield from check_streams(record, executors)
     yield check_releases(record)
     yield check_settings(record, executors)
     yield from check_removed_executors(record, executors)

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.unreadable_rows import unreadable_rows
-from pipeline.monitoring.alerts import execution_conditions, exit_conditions, fill_conditions
+from pipeline.monitoring.alerts import execution_conditions, exit_conditions, fill_conditions, stream_conditions
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.processes import living_processes
@@ -60,6 +60,8 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         _sources,
         _refusals,
         _unreadable_rows,
+        stream_conditions.streams_down,
+        stream_conditions.odd_frames,
         ExecutionRates(rate),
     ]
 

@@ -42,6 +42,8 @@ class AlertKind(StrEnum):
     SOURCE_SILENT = "source_silent"
     ACCOUNT_REFUSED = "account_refused"
     UNREADABLE_ROW = "unreadable_row"
+    STREAM_DOWN = "stream_down"
+    STREAM_ODDITY = "stream_oddity"
     QUEUE_STUCK = "queue_stuck"
     RECORD_AWAY = "record_away"
     PROCESS_CRASHING = "process_crashing"
@@ -55,6 +57,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
         AlertKind.SOURCE_SILENT: 5.0,
         AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,
+        AlertKind.STREAM_DOWN: 30.0,
     }
 )
 
@@ -68,6 +71,7 @@ EVENTS = frozenset(
         AlertKind.FOREIGN_ORDER,
         AlertKind.DUST,
         AlertKind.FILL_BUSTED,
+        AlertKind.STREAM_ODDITY,
     }
 )
 
