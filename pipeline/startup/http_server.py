@@ -56,7 +56,7 @@ class LimitedHttp(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._awaits_s: float | None = None
-        self._answered = False
+        self._answered = self._upgraded = False
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_since = time.monotonic()
 
@@ -71,6 +71,11 @@ class LimitedHttp(H11Protocol):
         """Parse what the client sent, and set the time limit for the part of the request that comes next."""
         super().data_received(data)
         self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over to the protocol of websockets, which has no end that could be waited for."""
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         """Remember since when the connection is idle, and wait for the next request."""
@@ -88,7 +93,10 @@ class LimitedHttp(H11Protocol):
         return self.conn.our_state is h11.IDLE and self.conn.their_state is h11.IDLE
 
     def _watch(self) -> None:
-        if self.conn.their_state is h11.SEND_BODY:
+        if self._upgraded:
+            # h11 goes on waiting for the body of the request.
+            self._await(None)
+        elif self.conn.their_state is h11.SEND_BODY:
             self._await(self.body_within_s)
         elif self._idle and (not self._answered or self.conn.trailing_data[0]):
             self._await(self.headers_within_s)

@@ -18,6 +18,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from websockets.sync.client import connect
 
 from pipeline.startup.http_server import LimitedHttp, most_connections, server_settings
 from tests.waiting import patience, until
@@ -169,3 +171,18 @@ def test_no_server_believes_a_forwarded_address() -> None:
     forged = {"X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https"}
     with serving(app=peer) as (host, port):
         assert httpx.get(f"http://{host}:{port}/", headers=forged).text == "127.0.0.1 http"
+
+
+async def echo_stream(scope: Scope, receive: Receive, send: Send) -> None:
+    websocket = WebSocket(scope, receive, send)
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close()
+
+
+def test_a_websocket_is_no_request_that_takes_too_long() -> None:
+    with serving(app=echo_stream) as (host, port), connect(f"ws://{host}:{port}/") as websocket:
+        threading.Event().wait(1.5 * Quick.body_within_s)
+        websocket.send("still here")
+
+        assert websocket.recv(timeout=patience(5)) == "still here"
