@@ -1,7 +1,7 @@
 """Apply the updates of one account's stream to the record, or ask the keeper for a poll."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
@@ -15,6 +15,7 @@ from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.brokers.alpaca.stream_frames import (
+    FillRevision,
     ForeignUpdate,
     OrderUpdate,
     StreamMessage,
@@ -23,7 +24,7 @@ from workers.brokers.alpaca.stream_frames import (
     update_of,
 )
 from workers.execution.broker_orders import follow, record_broker_order
-from workers.execution.fills import record_fill
+from workers.execution.fills import correct_fill, record_fill, void_fill
 from workers.tracker.verdict import Apply, FillOnly, KnownOrder, NotOurs, Poll, TooEarly, verdict_of
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,8 @@ class UpdateRecorder:
         match update:
             case OrderUpdate():
                 return None if ready(update) and self.apply(update) else update
+            case FillRevision():
+                self._revise(update)
             case UnclearUpdate(odd=True):
                 self._keep_odd(update.why, frame)
             case UnclearUpdate():
@@ -113,6 +116,21 @@ class UpdateRecorder:
     def _record_fill(self, connection: Connection[DictRow], known: KnownOrder, update: OrderUpdate) -> None:
         if update.fill is not None:
             record_fill(connection, known.account_number, update.fill, source=FillSource.STREAM)
+
+    def _revise(self, update: FillRevision) -> None:
+        """Void or correct the recorded fill. The poll that follows shows the order's state."""
+
+        def unit(connection: Connection[DictRow]) -> None:
+            values = {"client_order_ids": [update.client_order_id]}
+            known = fetch_maybe(connection, KnownOrder, sql("keeper", "known_orders"), values)
+            if known is not None and known.executor_id == self.executor_id and update.is_bust:
+                fill = replace(update.fill, fill_id=update.previous_fill_id)
+                void_fill(connection, known.account_number, fill)
+            elif known is not None and known.executor_id == self.executor_id:
+                correct_fill(connection, known.account_number, update.previous_fill_id, update.fill)
+            self._request_poll(connection, "the broker revised a fill")
+
+        self.record.run(unit)
 
     def _check_foreign(self, update: ForeignUpdate) -> None:
         values = {"executor_id": self.executor_id, "replaces": update.replaces}

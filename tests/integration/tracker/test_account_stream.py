@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -151,6 +152,31 @@ def test_an_exchange_that_is_away_is_no_storm_and_the_stream_comes_back(core: Co
         core.exchange.start()
 
         until(lambda: stream_row(core)["state"] == "listening")
+
+
+def test_a_fill_that_is_corrected_and_then_taken_back_counts_no_more(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600})
+    with tracking(core):
+        core.run(core.send(quantity=10))
+        until(lambda: fills(core) == [("stream", 5)])
+    recorder = a_stream(core).recorder
+    (fill,) = core.rows("SELECT * FROM fill")
+    corrected = {"event": "trade_correct", "execution_id": "new", "previous_execution_id": fill["fill_id"], "qty": "4"}
+    for changes, left in ((corrected, [4]), ({"event": "trade_bust", "execution_id": "new", "qty": "4"}, [])):
+        frame = event(core.orders()[0], price="101", **changes)
+        for _ in range(2):
+            message = recorder.message(frame)
+            assert message is not None
+            assert recorder.take(message, frame, ready=lambda _: True) is None
+
+        assert [quantity for _, quantity in fills(core)] == left
+    assert stream_row(core)["poll_reason"] == "the broker revised a fill"
+
+
+def event(order: dict[str, object], **changes: object) -> str:
+    """Return the frame of an event of *order*."""
+    data = {"timestamp": "2026-10-08T15:10:22.18Z", "order": order} | changes
+    return json.dumps({"stream": "trade_updates", "data": data})
 
 
 def test_the_orders_of_other_programs_are_not_touched(core: Core) -> None:

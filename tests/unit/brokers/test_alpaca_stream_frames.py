@@ -12,7 +12,14 @@ import pytest
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import OrderSide, OrderStatus
 from tests.unit.brokers import payloads
-from workers.brokers.alpaca.stream_frames import ForeignUpdate, OrderUpdate, UnclearUpdate, message_of, update_of
+from workers.brokers.alpaca.stream_frames import (
+    FillRevision,
+    ForeignUpdate,
+    OrderUpdate,
+    UnclearUpdate,
+    message_of,
+    update_of,
+)
 
 OURS = "tw-0d9f7e4c-5c1b-4a51-9d0e-1f6a3f4f3f10-1"
 EVENTS = [
@@ -107,7 +114,9 @@ def test_a_foreign_order_names_the_order_that_it_replaces() -> None:
         ({"qty": "1e40"}, "qty"),
         ({"qty": "130"}, "filled quantity"),
         ({"timestamp": None}, "timestamp"),
-        ({"event": "trade_bust"}, "event"),
+        ({"event": "trade_moved"}, "event"),
+        ({"event": "trade_correct"}, "previous_execution_id"),
+        ({"event": "trade_bust", "price": None}, "price"),
         ({"event": None}, "event"),
         ({"order": None}, "names no order"),
         ({"order": {"client_order_id": OURS}}, "status"),
@@ -118,6 +127,22 @@ def test_a_fill_that_lacks_something_is_odd(changes: dict[str, Any], why: str) -
 
     assert isinstance(read, UnclearUpdate)
     assert (read.odd, why in read.why) == (True, True), read
+
+
+@pytest.mark.parametrize(
+    ("event", "previous", "names"),
+    [
+        ("trade_bust", None, "f886d305-b010-459d-a855-97a294f66cc8"),
+        ("trade_bust", "the-old", "the-old"),
+        ("trade_correct", "the-old", "the-old"),
+    ],
+)
+def test_a_revised_fill_names_the_one_before(event: str, previous: str | None, names: str) -> None:
+    read = update_of(recorded("stream-fill-2026", event=event, previous_execution_id=previous))
+
+    assert isinstance(read, FillRevision)
+    assert (read.previous_fill_id, read.is_bust) == (names, event == "trade_bust")
+    assert (read.client_order_id, read.fill.cumulative_quantity) == (OURS, None)
 
 
 @pytest.mark.parametrize(

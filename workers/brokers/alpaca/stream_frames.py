@@ -5,7 +5,7 @@ events, and repeats old ones, so any other update about an order of ours only sh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeline.model.errors import BrokerUnreadable
@@ -24,6 +24,8 @@ _CHANGES: Final = frozenset(
         "order_replace_rejected",
     }
 )  # fmt: skip
+#: The broker takes a trade back, or reports it anew with another price or quantity.
+_REVISIONS: Final = frozenset({"trade_bust", "trade_correct"})
 #: The replacing order has an id of the broker's, so only a poll can join its fills with those of the old order.
 _REPLACED: Final = "replaced"
 
@@ -47,6 +49,18 @@ class OrderUpdate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FillRevision:
+    """A trade of an order of ours that the broker takes back, or corrects. It says nothing reliable about the order."""
+
+    client_order_id: str
+    #: The id under which the trade was reported before.
+    previous_fill_id: str
+    #: The trade that counts from now on; of a trade that is taken back, its last report.
+    fill: FillReport
+    is_bust: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnclearUpdate:
     """An update about an order of ours, or about an unknown one, that only a poll can settle."""
 
@@ -63,7 +77,7 @@ class ForeignUpdate:
     replaces: str | None
 
 
-Update = OrderUpdate | UnclearUpdate | ForeignUpdate
+Update = OrderUpdate | FillRevision | UnclearUpdate | ForeignUpdate
 
 
 def message_of(frame: str | bytes) -> StreamMessage:
@@ -97,10 +111,10 @@ def update_of(data: Mapping[str, Any]) -> Update:
     event = data.get("event")
     if event == _REPLACED:
         return UnclearUpdate(why="the order was replaced", odd=False)
-    if not isinstance(event, str) or event not in _FILLS | _CHANGES:
+    if not isinstance(event, str) or event not in _FILLS | _CHANGES | _REVISIONS:
         return UnclearUpdate(why="its event is unknown")
     try:
-        return _order_update(event, data)
+        return _revision(event, data) if event in _REVISIONS else _order_update(event, data)
     except BrokerUnreadable as error:
         return UnclearUpdate(why=str(error))
 
@@ -117,6 +131,20 @@ def _order_update(event: str, data: Mapping[str, Any]) -> Update:
     if order.filled_quantity < fill.quantity:
         return UnclearUpdate(why="the order's filled quantity does not include this fill")
     return OrderUpdate(event=event, order=order, fill=fill)
+
+
+def _revision(event: str, data: Mapping[str, Any]) -> FillRevision:
+    fields, is_bust = Fields(kind="fill", raw=data), event == "trade_bust"
+    order = order_from_broker(data["order"])
+    fill = _fill(fields, order)
+    named = is_bust and not data.get("previous_execution_id")
+    return FillRevision(
+        client_order_id=order.client_order_id,
+        previous_fill_id=fill.fill_id if named else fields.word("previous_execution_id"),
+        # The order's filled quantity is the one after the revision, and not the one after the trade.
+        fill=replace(fill, cumulative_quantity=None),
+        is_bust=is_bust,
+    )
 
 
 def _fill(fields: Fields, order: BrokerOrder) -> FillReport:
