@@ -9,7 +9,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up test lint types contracts format check rooms figures defects reasons reference internals lock clean distclean
+.PHONY: help setup up test lint types contracts format check rooms figures defects bench reasons reference internals lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ figures: $(STAMP) ## Print figures about the size of the code (ARGS=--check fail
 
 defects: $(STAMP) ## Break one guard at a time in a copy; fails when no test notices it (ARGS="G12" for one guarantee)
 	@$(BIN)/python -m tests.tools.defects $(ARGS)
+
+bench: $(STAMP) ## Print how soon a fill is recorded, with the tracker and without it
+	@$(BIN)/python -m tests.benchmarks.fill_latency $(ARGS)
 
 reasons: $(STAMP) ## Write pipeline/docs/reasons.md from the catalogue
 	@$(BIN)/tradewire reasons --markdown > pipeline/docs/reasons.md.new && mv pipeline/docs/reasons.md.new pipeline/docs/reasons.md
