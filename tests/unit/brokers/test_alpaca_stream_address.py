@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 from websockets.uri import parse_uri
 
+from config.executors import load_executors
 from config.schema.addresses import host_of
+from config.schema.settings import Settings
+from pipeline.model.errors import ConfigInvalid
+from tests.factories import executor_toml
 from workers.brokers.alpaca.stream_connection import StreamAddress, stream_url
+from workers.tracker.process import stream_addresses
 
 
 @pytest.mark.parametrize(
@@ -36,3 +43,15 @@ def test_the_keys_are_in_no_text() -> None:
 
     assert address.without_keys("no key PKTEST with s3cr3t") == "no key *** with ***"
     assert "s3cr3t" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.alpaca.markets", "https://paper-api.alpaca.markets", "https://elsewhere.org"]
+)
+def test_an_address_that_no_file_was_checked_for_is_refused_too(url: str, tmp_path: Path) -> None:
+    (tmp_path / "executors.toml").write_text(executor_toml())
+    settings = Settings(executors=tmp_path / "executors.toml", home=tmp_path)
+    executors = load_executors(settings.executors, settings=settings)
+
+    with pytest.raises(ConfigInvalid):
+        stream_addresses(executors, settings=settings, exchange_url=url)
