@@ -48,7 +48,7 @@ def critical(found: dict[str, CheckResult]) -> set[str]:
 
 @contextmanager
 def at_work(core: Core, *, healthy: bool = True) -> Iterator[None]:
-    """Record heartbeats of a worker and a keeper, as their processes do."""
+    """Record heartbeats of a worker, a keeper and a tracker, as their processes do."""
 
     def health() -> tuple[bool, dict[str, Any]]:
         return healthy, {"leads": True, "late": {"sweep": 20.0}, "slowest": "sweep", "behind_s": 0.2}
@@ -56,8 +56,9 @@ def at_work(core: Core, *, healthy: bool = True) -> Iterator[None]:
     with (
         closing(Heartbeat(core.database_url, kind="worker", name="argo")),
         closing(Heartbeat(core.database_url, kind="keeper", name="keeper", health=health)),
+        closing(Heartbeat(core.database_url, kind="tracker", name="tracker")),
     ):
-        until(lambda: len(core.rows("SELECT 1 FROM heartbeat")) == 2)
+        until(lambda: len(core.rows("SELECT 1 FROM heartbeat")) == 3)
         yield
 
 
@@ -76,6 +77,8 @@ def test_a_queue_without_a_worker_and_a_missing_keeper_are_named(core: Core) -> 
 
     assert critical(found) == {"worker argo", "keeper"}
     assert found["worker argo"].remedy == "Run `tradewire work argo`."
+    # Without a tracker the keeper polls all the same.
+    assert found["tracker"].status is CheckStatus.WARNING
 
 
 def test_a_process_that_is_not_well_says_so(core: Core) -> None:
