@@ -1,0 +1,1 @@
+"""The books: open lots and closed trades, computed from fills, first in, first out."""
