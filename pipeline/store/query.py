@@ -4,7 +4,7 @@ A row becomes a value of the type that the caller names. A dataclass takes the c
 fields; other columns are ignored. Any other type takes the only column of the row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -17,6 +17,7 @@ from psycopg.rows import DictRow, RowFactory
 T = TypeVar("T")
 #: The parameters of a statement, by name.
 Values = Mapping[str, Any]
+_BATCH = 1000
 
 
 def fetch_one(
@@ -52,6 +53,15 @@ def fetch_all(
     """Return all rows of *statement*. With *prepare* False, PostgreSQL plans it again for these values."""
     with connection.cursor(row_factory=_factory(row)) as cursor:
         return cursor.execute(statement, values, prepare=prepare).fetchall()
+
+
+def stream(
+    connection: Connection[DictRow], row: type[T], statement: LiteralString, values: Values | None = None
+) -> Iterator[T]:
+    """Yield the rows of *statement*, which are read in batches: the memory does not grow with their number."""
+    with connection.cursor("rows", row_factory=_factory(row)) as cursor:
+        cursor.itersize = _BATCH
+        yield from cursor.execute(statement, values)
 
 
 def execute(connection: Connection[DictRow], statement: LiteralString, values: Values | None = None) -> int:

@@ -15,6 +15,7 @@ import structlog
 from config.alerts import load_alerts
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
+from pipeline.accounts.books.settle import settle
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import QueueUnavailable, RecordUnavailable, Unavailable
 from pipeline.monitoring.heartbeats import Heartbeat
@@ -57,8 +58,11 @@ _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
+_BOOKS_EVERY_S = 1.0
 # A task is late if its next run is overdue by more than this.
 _LATE_AFTER_S = 15.0
+# The most symbols of one run: after a migration, the fills of all years are new.
+_BOOKS_AT_ONCE = 50
 # The most look-ups of one executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
 
@@ -117,6 +121,7 @@ def _shared_tasks(
     return [
         task("sweep", _SWEEP_EVERY_S, dispatch.run_once),
         task("mirror", _MIRROR_EVERY_S, registry.run_once, paced=True),
+        task("books", _BOOKS_EVERY_S, partial(settle, record, limit=_BOOKS_AT_ONCE), paced=True),
     ]
 
 

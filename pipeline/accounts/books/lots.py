@@ -1,15 +1,17 @@
-"""Match the fills of one symbol at one account: lots that entries opened, and the exits that closed them. Pure."""
+"""ClosedPart the fills of one symbol at one account: lots that entries opened, and the exits that closed them. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, localcontext
 from uuid import UUID
 
+from pipeline.accounts.books.exit_reasons import exit_reason
 from pipeline.model.orders import OrderSide
+from pipeline.model.signals import Action
 from pipeline.store.rows import Mode, Role
 
 _ZERO = Decimal(0)
@@ -39,8 +41,17 @@ class BookFill:
     filled_at: datetime
     #: The quantity of the lots that an exit closes: above *quantity* if the broker took a fee out of the coins.
     closes: Decimal
-    #: Why the position is closed, as one plain word, if the fill closes one.
-    exit_reason: str
+    #: Of the signal; if the exit is a further try, of the signal of its first try.
+    source: str
+    action: Action
+    by_person: bool
+    #: Whether a limit, and not a person, asked to close everything.
+    by_limit: bool
+
+    @property
+    def exit_reason(self) -> str:
+        """Return why the fill closes a position, if it does, as one plain word."""
+        return exit_reason(source=self.source, action=self.action, by_person=self.by_person, by_limit=self.by_limit)
 
     @property
     def sign(self) -> int:
@@ -49,7 +60,7 @@ class BookFill:
 
 
 @dataclass(kw_only=True)
-class Lot:
+class OpenLot:
     """The part of one fill that is still open."""
 
     fill: BookFill
@@ -58,7 +69,7 @@ class Lot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match:
+class ClosedPart:
     """A part of one exit's fill, and the part of the lot that it closed."""
 
     #: None: by the record, nobody opened what the exit closed.
@@ -73,11 +84,19 @@ class Match:
 class SymbolBook:
     """The open lots of one symbol at one account, by strategy. The lots of one strategy are all long or all short."""
 
-    def __init__(self) -> None:
-        self._lots: dict[str, deque[Lot]] = {}
-        self._opened_at: dict[str, datetime] = {}
+    def __init__(self, lots: Iterable[tuple[OpenLot, datetime]] = ()) -> None:
+        """*lots* are those that are open already, the oldest first, each with the `held_since` of its strategy."""
+        self._lots: dict[str, deque[OpenLot]] = {}
+        self._held_since: dict[str, datetime] = {}
+        for lot, since in lots:
+            self._lots.setdefault(lot.fill.strategy, deque()).append(lot)
+            self._held_since[lot.fill.strategy] = since
 
-    def lots(self) -> Iterator[Lot]:
+    def held_since(self, strategy: str) -> datetime:
+        """Return since when *strategy* has had open lots without a break."""
+        return self._held_since[strategy]
+
+    def lots(self) -> Iterator[OpenLot]:
         """Yield the open lots, each strategy's oldest first."""
         for lots in self._lots.values():
             yield from lots
@@ -87,7 +106,7 @@ class SymbolBook:
         """Return whether no lot is open."""
         return not self._lots
 
-    def add(self, fill: BookFill) -> list[Match]:
+    def add(self, fill: BookFill) -> list[ClosedPart]:
         """Book *fill*; fills come in the order of their time. Return what it closed, the oldest lots first.
 
         An exit closes the lots of its own strategy, then those of others. An entry closes the lots of its own strategy
@@ -100,19 +119,19 @@ class SymbolBook:
             if sales.left and fill.role is Role.ENTRY:
                 self._open(fill, sales.left)
             elif (rest := sales.rest()) > 0:
-                matches.append(Match(entry=None, exit=fill, quantity=-fill.sign * rest, fee=_ZERO))
+                matches.append(ClosedPart(entry=None, exit=fill, quantity=-fill.sign * rest, fee=_ZERO))
             return matches
 
     def _closed_by(self, fill: BookFill) -> list[str]:
         """Return the strategies whose lots *fill* closes, in the order in which it closes them."""
         if fill.role is Role.EXIT:
-            opened_at = self._opened_at
-            order = sorted(opened_at, key=lambda name: (name != fill.strategy, opened_at[name], name))
+            since = self._held_since
+            order = sorted(since, key=lambda name: (name != fill.strategy, since[name], name))
         else:
             order = [fill.strategy]
         return [name for name in order if name in self._lots and self._lots[name][0].quantity * fill.sign < 0]
 
-    def _close(self, strategy: str, sales: _Sales) -> Iterator[Match]:
+    def _close(self, strategy: str, sales: _Sales) -> Iterator[ClosedPart]:
         lots = self._lots[strategy]
         while lots and sales.left:
             lot = lots[0]
@@ -120,15 +139,15 @@ class SymbolBook:
             sold = sales.take(part)
             lot.quantity += sales.fill.sign * part
             sign = -sales.fill.sign
-            yield Match(entry=lot.fill, exit=sales.fill, quantity=sign * sold, fee=sign * (part - sold))
+            yield ClosedPart(entry=lot.fill, exit=sales.fill, quantity=sign * sold, fee=sign * (part - sold))
             if not lot.quantity:
                 lots.popleft()
         if not lots:
-            del self._lots[strategy], self._opened_at[strategy]
+            del self._lots[strategy], self._held_since[strategy]
 
     def _open(self, fill: BookFill, quantity: Decimal) -> None:
-        self._opened_at.setdefault(fill.strategy, fill.filled_at)
-        self._lots.setdefault(fill.strategy, deque()).append(Lot(fill=fill, quantity=fill.sign * quantity))
+        self._held_since.setdefault(fill.strategy, fill.filled_at)
+        self._lots.setdefault(fill.strategy, deque()).append(OpenLot(fill=fill, quantity=fill.sign * quantity))
 
 
 class _Sales:

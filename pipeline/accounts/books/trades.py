@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pipeline.accounts.books.lots import Match
+from pipeline.accounts.books.lots import ClosedPart
 from pipeline.store.rows import Mode
 
 _ZERO = Decimal(0)
@@ -44,9 +44,9 @@ class Trade:
     exit_reason: str
 
 
-def trades_of(matches: Iterable[Match]) -> list[Trade]:
+def trades_of(matches: Iterable[ClosedPart]) -> list[Trade]:
     """Return one trade for each pair of an entry and an exit, in the order of their first match."""
-    pairs: dict[tuple[UUID | None, UUID], list[Match]] = {}
+    pairs: dict[tuple[UUID | None, UUID], list[ClosedPart]] = {}
     for match in matches:
         entry = None if match.entry is None else match.entry.execution_id
         pairs.setdefault((entry, match.exit.execution_id), []).append(match)
@@ -54,7 +54,7 @@ def trades_of(matches: Iterable[Match]) -> list[Trade]:
         return [_trade(parts) for parts in pairs.values()]
 
 
-def _trade(parts: Sequence[Match]) -> Trade:
+def _trade(parts: Sequence[ClosedPart]) -> Trade:
     entry, last = parts[0].entry, parts[-1].exit
     entries = [part.entry for part in parts if part.entry is not None]
     entry_id = None if entry is None else entry.execution_id
@@ -86,12 +86,12 @@ def _average(parts: Sequence[tuple[Decimal | None, Decimal]]) -> Decimal | None:
     return _QUOTIENT.divide(value, quantity) if quantity else None
 
 
-def _fees(parts: Sequence[Match]) -> Decimal:
+def _fees(parts: Sequence[ClosedPart]) -> Decimal:
     """Return the value of the coins that the broker took, at the price of their purchase."""
     return sum((abs(each.fee) * each.entry.price for each in parts if each.entry and each.entry.price), _ZERO)
 
 
-def _realised(parts: Sequence[Match]) -> Decimal | None:
+def _realised(parts: Sequence[ClosedPart]) -> Decimal | None:
     total = _ZERO
     for part in parts:
         if part.entry is None or part.entry.price is None or part.exit.price is None:

@@ -54,6 +54,8 @@ def test_one_of_two_leads_and_a_frozen_leader_is_replaced_and_wakes_harmlessly(
     assert leader(core) not in (None, was)
     assert (first.poll(), second.poll()) == (None, None)
     assert len(core.orders()) == 1
+    # The leader has computed the books.
+    assert [row["quantity"] for row in core.rows("SELECT quantity FROM lot")] == [1]
 
 
 def test_a_keeper_that_is_stopped_resigns_so_that_another_leads_at_once(core: Core, processes: Processes) -> None:

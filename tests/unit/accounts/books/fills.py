@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from pipeline.accounts.books.lots import BookFill, Match, SymbolBook
+from pipeline.accounts.books.lots import BookFill, ClosedPart, SymbolBook
 from pipeline.accounts.books.trades import Trade, trades_of
 from pipeline.model.orders import OrderSide
+from pipeline.model.signals import Action
 from pipeline.store.rows import Mode, Role
 
 START = datetime(2026, 11, 30, 15, 0, tzinfo=UTC)
@@ -36,12 +37,15 @@ def fill(number: int, line: str, **changes: Any) -> BookFill:
         "price": None if price == "?" else Decimal(price),
         "filled_at": START + timedelta(minutes=number),
         "closes": Decimal(quantity),
-        "exit_reason": "signal",
+        "source": "desk",
+        "action": Action.SELL,
+        "by_person": False,
+        "by_limit": False,
     }
     return BookFill(**values | changes)
 
 
-def booked(fills: Sequence[BookFill]) -> tuple[list[Match], SymbolBook]:
+def booked(fills: Sequence[BookFill]) -> tuple[list[ClosedPart], SymbolBook]:
     book = SymbolBook()
     return [match for each in fills for match in book.add(each)], book
 
