@@ -13,10 +13,10 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.model.account import Account, Position
+from pipeline.model.trading_day import Day, trading_day
 from pipeline.store.query import execute, fetch_maybe
 from pipeline.store.statements import sql
 from workers.rules.baselines import DayStart, EquityReading, first_start, next_start, reading_of
-from workers.rules.trading_day import Day, trading_day
 
 log = structlog.get_logger(__name__)
 

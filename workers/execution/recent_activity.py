@@ -15,6 +15,7 @@ from pipeline.accounts.account_key import account_key_of
 from pipeline.intake.routing import FLIP
 from pipeline.model.signals import Action
 from pipeline.model.states import State
+from pipeline.model.trading_day import trading_day
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution, SignalRow
 from pipeline.store.statements import sql
@@ -23,7 +24,6 @@ from workers.rules.case import Recent
 from workers.rules.exits import closes_the_account
 from workers.rules.orders import side_of
 from workers.rules.retry_policy import PROBE_EVERY
-from workers.rules.trading_day import trading_day
 
 
 @dataclass(frozen=True, kw_only=True)

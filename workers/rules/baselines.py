@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from pipeline.model.account import Account, Position, Transfer
-from workers.rules.trading_day import Day
+from pipeline.model.trading_day import Day
 
 # A reading within this time of the day's start counts as the reading at its start.
 _NEAR = timedelta(minutes=2)

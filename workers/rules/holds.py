@@ -6,10 +6,10 @@ from decimal import Decimal
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.symbols import AssetClass
+from pipeline.model.trading_day import trading_day
 from workers.rules.case import Case, Hold
 from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
-from workers.rules.trading_day import trading_day
 
 # The keeper reads an idle account once a minute. A reading older than this means that no keeper reads it now.
 _UNWATCHED_AFTER = timedelta(seconds=90)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.model.account import Transfer
+from pipeline.model.trading_day import Day
 from tests.rule_cases import case, position, signal
 from workers.rules.baselines import (
     DayStart,
@@ -20,7 +21,6 @@ from workers.rules.baselines import (
     next_start,
     reading_of,
 )
-from workers.rules.trading_day import Day
 
 START = datetime(2026, 1, 14, 5, 0, tzinfo=UTC)
 DAY = Day(date=date(2026, 1, 14), started_at=START)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.rules.trading_day import day_start, trading_day
+from pipeline.model.trading_day import day_start, trading_day
 
 CHICAGO, PRAGUE, NEW_YORK = "America/Chicago", "Europe/Prague", "America/New_York"
 FIVE, MIDNIGHT = time(17), time(0)
