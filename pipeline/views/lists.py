@@ -3,10 +3,7 @@
 Functions raise RecordUnavailable when PostgreSQL is away, and BadCursor for a cursor that they cannot read.
 """
 
-import base64
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any, LiteralString, TypeVar
+from datetime import datetime
 from uuid import UUID
 
 from psycopg import Connection
@@ -14,23 +11,13 @@ from psycopg.rows import DictRow
 
 from pipeline.model.signals import Action
 from pipeline.model.states import State
-from pipeline.store.query import Values, fetch_all
+from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow, SignalRow
 from pipeline.store.statements import sql
 from pipeline.views.history_schemas import DeliveryPage, DeliveryRow, DeliveryView
+from pipeline.views.paging import below, place, rows_of
 from pipeline.views.schemas import ExecutionView, ListedSignal, Page, RefusalView
-
-T = TypeVar("T")
-
-_BETWEEN = "~"
-
-
-class BadCursor(ValueError):
-    """The cursor is not one that this list returned."""
-
-    def __init__(self) -> None:
-        super().__init__("cursor: it is not a `next_cursor` of this list")
 
 
 def signals(
@@ -46,7 +33,7 @@ def signals(
 ) -> Page[ListedSignal]:
     """Return signals, each with its executions."""
     key = {"symbol": symbol, "action": action, "source": source, "executor_id": executor_id, "since": since}
-    values = key | _below(cursor, UUID) | {"limit": limit + 1}
+    values = key | below(cursor, UUID) | {"limit": limit + 1}
 
     def unit(connection: Connection[DictRow]) -> tuple[list[SignalRow], list[ExecutionRow]]:
         rows = fetch_all(connection, SignalRow, sql("lists", "signals"), values, prepare=False)
@@ -60,7 +47,7 @@ def signals(
         by_signal.setdefault(row.signal_id, []).append(row)
     return Page(
         items=[ListedSignal.of(row, by_signal.get(row.signal_id, [])) for row in rows[:limit]],
-        **_place(rows, limit, at=lambda row: (row.recorded_at, row.signal_id)),
+        **place(rows, limit, at=lambda row: (row.recorded_at, row.signal_id)),
     )
 
 
@@ -77,10 +64,10 @@ def executions(
 ) -> Page[ExecutionView]:
     """Return executions."""
     key = {"signal_id": signal_id, "state": state, "executor_id": executor_id, "symbol": symbol, "since": since}
-    rows = _rows(record, ExecutionRow, sql("lists", "executions"), key | _below(cursor, _seq) | {"limit": limit + 1})
+    rows = rows_of(record, ExecutionRow, sql("lists", "executions"), key | below(cursor, _seq) | {"limit": limit + 1})
     return Page(
         items=[ExecutionView.model_validate(row) for row in rows[:limit]],
-        **_place(rows, limit, at=lambda row: (row.created_at, row.seq)),
+        **place(rows, limit, at=lambda row: (row.created_at, row.seq)),
     )
 
 
@@ -100,8 +87,8 @@ def refusals(
 ) -> Page[RefusalView]:
     """Return the input that was refused because it was not a signal."""
     key = {"source": source, "code": code, "since": since}
-    rows = _rows(record, RefusalView, sql("lists", "refusals"), key | _below(cursor, UUID) | {"limit": limit + 1})
-    return Page(items=rows[:limit], **_place(rows, limit, at=lambda row: (row.at, row.refusal_id)))
+    rows = rows_of(record, RefusalView, sql("lists", "refusals"), key | below(cursor, UUID) | {"limit": limit + 1})
+    return Page(items=rows[:limit], **place(rows, limit, at=lambda row: (row.at, row.refusal_id)))
 
 
 def deliveries(
@@ -115,38 +102,10 @@ def deliveries(
 ) -> DeliveryPage:
     """Return the deliveries to webhooks; *before* is the `next_cursor` of the previous page."""
     key = {"refused": refused, "webhook": webhook, "since": since, "before": before, "limit": limit + 1}
-    rows = _rows(record, DeliveryRow, sql("webhooks", "list"), key)
+    rows = rows_of(record, DeliveryRow, sql("webhooks", "list"), key)
     more = len(rows) > limit
     items = [DeliveryView.model_validate(row) for row in rows[:limit]]
     return DeliveryPage(items=items, limit=limit, has_more=more, next_cursor=rows[limit - 1].seq if more else None)
-
-
-def _rows(record: Record, row: type[T], statement: LiteralString, values: Values) -> list[T]:
-    # Do not prepare the plan: which index is best depends on the given filters.
-    return record.run(lambda connection: fetch_all(connection, row, statement, values, prepare=False))
-
-
-# One row more than the limit was read: it shows whether there is another page, without a count of all rows.
-def _place(rows: Sequence[T], limit: int, *, at: Callable[[T], tuple[datetime, object]]) -> dict[str, Any]:
-    more = len(rows) > limit
-    return {"limit": limit, "has_more": more, "next_cursor": _cursor(*at(rows[limit - 1])) if more else None}
-
-
-def _cursor(moment: datetime, tie: object) -> str:
-    place = f"{moment.astimezone(UTC).isoformat()}{_BETWEEN}{tie}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _below(cursor: str | None, tie: Callable[[str], object]) -> dict[str, Any]:
-    if cursor is None:
-        return {"before": None, "before_id": None}
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        moment, _, last = text.partition(_BETWEEN)
-        # The time in our cursors is in UTC. A cursor that a client made up is read in the same way.
-        return {"before": datetime.fromisoformat(moment).replace(tzinfo=UTC), "before_id": tie(last)}
-    except ValueError:
-        raise BadCursor from None
 
 
 def _seq(text: str) -> int:

@@ -22,7 +22,7 @@ from tests.integration.store.test_statements import TYPES, numbered
 
 _ROOT = Path(__file__).parents[3]
 #: The functions that take the type of the rows, and right after it the statement.
-_READS = {"fetch_one", "fetch_maybe", "fetch_all", "one", "maybe", "all", "_rows", "stream"}
+_READS = {"fetch_one", "fetch_maybe", "fetch_all", "one", "maybe", "all", "rows_of", "stream"}
 #: The Python types of PostgreSQL types; a JSON value can have any of several types.
 _PYTHON: dict[str, tuple[type, ...]] = {
     "bool": (bool,), "int2": (int,), "int4": (int,), "int8": (int,), "float4": (float,), "float8": (float,),

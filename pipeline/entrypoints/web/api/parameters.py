@@ -12,7 +12,7 @@ from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.signals import Action
 from pipeline.model.symbols import canonical
 from pipeline.model.times import moment_of
-from pipeline.views.lists import BadCursor
+from pipeline.views.paging import BadCursor
 from pipeline.views.schemas import Page
 
 T = TypeVar("T")
