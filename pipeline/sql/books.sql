@@ -166,3 +166,80 @@ SET through = excluded.through
 DELETE FROM book
 WHERE account_number = %(account_number)s
     AND symbol = %(symbol)s
+
+-- name: holdings
+-- What each strategy holds by its fills, and the nearest stop and target of its entries. *cost* is NULL if a price is
+-- not known.
+SELECT l.account_number, l.symbol, nullif(l.strategy, '') AS strategy, sum(l.quantity) AS quantity,
+    CASE WHEN bool_and(l.price IS NOT NULL) THEN sum(l.price * l.quantity) END AS cost, max(l.opened_at) AS opened_at,
+    CASE WHEN sum(l.quantity) > 0 THEN max(s.stop_price) ELSE min(s.stop_price) END AS stop_price,
+    CASE WHEN sum(l.quantity) > 0 THEN min(s.target_price) ELSE max(s.target_price) END AS target_price
+FROM lot AS l
+JOIN execution AS e USING (execution_id)
+JOIN signal AS s USING (signal_id)
+WHERE l.account_number = ANY(%(account_numbers)s)
+GROUP BY l.account_number, l.symbol, l.strategy
+ORDER BY l.symbol, min(l.opened_at), l.strategy
+
+-- name: trades
+-- One page, the newest first.
+SELECT *
+FROM trade
+WHERE (%(executor_id)s::text IS NULL OR executor_id = %(executor_id)s)
+    AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+    AND (%(since)s::timestamptz IS NULL OR closed_at >= %(since)s)
+    AND (%(before)s::timestamptz IS NULL OR (closed_at, trade_id) < (%(before)s, %(before_id)s::uuid))
+ORDER BY closed_at DESC, trade_id DESC
+LIMIT %(limit)s
+
+-- name: realised
+-- The profit of the trades by executor and key: the executor, the strategy or the symbol.
+SELECT executor_id, mode, CASE %(by)s::text
+        WHEN 'strategy' THEN nullif(strategy, '')
+        WHEN 'symbol' THEN symbol
+        ELSE executor_id
+    END AS key, sum(realised) AS realised, sum(fees) AS fees, count(*) AS trades,
+    count(*) FILTER (WHERE realised > 0) AS wins, count(*) FILTER (WHERE realised IS NULL) AS unknown
+FROM trade
+WHERE (%(executor_id)s::text IS NULL OR executor_id = %(executor_id)s)
+    AND (%(since)s::timestamptz IS NULL OR closed_at >= %(since)s)
+GROUP BY 1, 2, 3
+
+-- name: unrealised
+-- The profit of closing all lots at the prices that were last read, in the same groups. NULL: a price is not known.
+WITH price AS (
+    SELECT DISTINCT ON (a.account_number, p ->> 'symbol') a.account_number, p ->> 'symbol' AS symbol,
+        (p ->> 'current_price')::numeric AS price
+    FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
+    ORDER BY a.account_number, p ->> 'symbol', a.taken_at DESC
+)
+SELECT l.executor_id, l.mode, CASE %(by)s::text
+        WHEN 'strategy' THEN nullif(l.strategy, '')
+        WHEN 'symbol' THEN l.symbol
+        ELSE l.executor_id
+    END AS key,
+    CASE WHEN bool_and(price.price IS NOT NULL AND l.price IS NOT NULL)
+        THEN sum((price.price - l.price) * l.quantity)
+    END AS unrealised
+FROM lot AS l
+LEFT JOIN price USING (account_number, symbol)
+WHERE %(executor_id)s::text IS NULL OR l.executor_id = %(executor_id)s
+GROUP BY 1, 2, 3
+
+-- name: trading_span
+-- Between which times each executor has closed trades.
+SELECT executor_id, min(closed_at) AS first, max(closed_at) AS last
+FROM trade
+WHERE (%(executor_id)s::text IS NULL OR executor_id = %(executor_id)s)
+    AND (%(since)s::timestamptz IS NULL OR closed_at >= %(since)s)
+GROUP BY executor_id
+
+-- name: realised_by_day
+-- The profit of one executor's trades by the number of the day in *starts*, the beginnings of its days.
+SELECT mode, width_bucket(closed_at, %(starts)s::timestamptz[]) AS day, sum(realised) AS realised, sum(fees) AS fees,
+    count(*) AS trades, count(*) FILTER (WHERE realised > 0) AS wins,
+    count(*) FILTER (WHERE realised IS NULL) AS unknown
+FROM trade
+WHERE executor_id = %(executor_id)s
+    AND (%(since)s::timestamptz IS NULL OR closed_at >= %(since)s)
+GROUP BY 1, 2
