@@ -28,6 +28,7 @@ _COMMANDS = {
     "positions": "positions",
     "trades": "trades",
     "pnl": "pnl",
+    "export": "export",
     "report": "report",
     "reasons": "reasons",
     "doctor": "doctor",

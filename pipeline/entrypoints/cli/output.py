@@ -23,3 +23,8 @@ def echo_hint(line: str) -> None:
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
     """Print *value* as JSON on several lines; on one line if *indent* is None."""
     typer.echo(json_text(value, indent=indent))
+
+
+def echo_lines(text: str) -> None:
+    """Print *text*, whole lines in which unprintable characters are escaped already."""
+    typer.echo(text, nl=False)

@@ -141,6 +141,5 @@ def test_commands_print_through_one_module() -> None:
     # `doctor --watch` clears the terminal.
     assert [where.partition(":")[0] for where in others] == [
         "pipeline/entrypoints/cli/doctor.py",
-        "pipeline/entrypoints/cli/output.py",
-        "pipeline/entrypoints/cli/output.py",
+        *["pipeline/entrypoints/cli/output.py"] * 3,
     ]
