@@ -21,9 +21,12 @@ from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
 from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.history import signal_history
+from pipeline.views.positions import positions as list_positions
+from pipeline.views.profit import By, profit
 from pipeline.views.report import report as make_report
 from pipeline.views.schemas import DeadLetterView
 from pipeline.views.symbol_history import ask
+from pipeline.views.trades import trades as list_trades
 
 #: The most items of one answer.
 MOST = 200
@@ -132,11 +135,50 @@ def switches() -> Answer:
     return {"switches": [{key: each[key] for key in ("executor_id", "account", "switches")} for each in statuses]}
 
 
+def positions(executor: Executor = None) -> Answer:
+    """Return what each account holds as last read (`read_at`), and what each strategy holds of it by its fills.
+
+    A position without strategies was not opened by a signal. `protected` is false where a stop was given but no stop
+    order rests for it, and null where none was given.
+    """
+    with record_now(anywhere=True) as (settings, record):
+        chosen = [each for each in executors_for(settings).values() if executor in {None, each.id}]
+        held = list_positions(record, chosen)
+    return {"positions": [each.to_json() for each in held]}
+
+
+def trades(
+    executor: Executor = None,
+    symbol: Annotated[str | None, Field(description="Only of this symbol, like AAPL or BTC/USD.")] = None,
+    after: Since = None,
+    limit: Limit = 50,
+) -> Answer:
+    """List closed trades, newest first: the part of each entry that one exit closed, with its profit before fees."""
+    with record_now(anywhere=True) as (_, record):
+        wanted = None if symbol is None else _symbol(symbol) or symbol
+        found = list_trades(record, executor_id=executor, symbol=wanted, since=since(after), limit=limit)
+    return {"trades": [each.to_json() for each in found.items], "has_more": found.has_more}
+
+
+def pnl(
+    by: Annotated[By, Field(description="Sum up by account, strategy, symbol or day.")] = By.ACCOUNT,
+    executor: Executor = None,
+    after: Since = None,
+) -> Answer:
+    """Return the profit before fees of closed trades, and of what is open now; null where a price is not known."""
+    with record_now(anywhere=True) as (settings, record):
+        found = profit(record, executors_for(settings), by=by, executor_id=executor, since=since(after))
+    return {"pnl": [each.view().to_json() for each in found]}
+
+
 READING: tuple[Callable[..., Answer], ...] = (
     why,
     report,
     doctor,
     executions,
+    positions,
+    trades,
+    pnl,
     dead_letters,
     dead_letter,
     headroom,

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from pipeline.entrypoints.web.api import (
+    books,
     events,
     executions,
     health,
@@ -35,6 +36,7 @@ _TAGS = [
     {"name": "webhooks", "description": "Receive alerts from TradingView and others, and list the deliveries."},
     {"name": "trading", "description": "Send a signal and wait for its outcome; show whether each account trades."},
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
+    {"name": "books", "description": "Positions, closed trades and profit."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
     {"name": "live", "description": "The state changes of all executions as they happen, as server-sent events."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
@@ -59,7 +61,7 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
-    api = (health, signals, history, executions, trading, operating, metrics, webhooks, events)
+    api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, events)
     for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))
     return app

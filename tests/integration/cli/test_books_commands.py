@@ -75,7 +75,7 @@ def test_after_random_trades_of_two_strategies_the_profit_is_what_the_broker_say
         assert total(listed(run, "pnl", "--by", by), "realised", "unrealised") == earned, by
     assert total(listed(run, "pnl", "--by", "day"), "realised") == total(listed(run, "trades"), "realised")
     assert {row["symbol"]: Decimal(row["quantity"]) for row in held} == {
-        each.symbol: each.quantity for each in broker.positions().positions
+        each.symbol: each.quantity for each in broker.positions()
     }
     assert [total(row["strategies"], "quantity") for row in held] == [Decimal(row["quantity"]) for row in held]
     assert len(listed(run, "trades")) > 3

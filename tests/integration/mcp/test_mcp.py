@@ -17,10 +17,15 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.factories import Core
+from tests.integration.accounts.fill_rows import FillRows
 from tests.integration.execution_states import ExecutionStates
+from tests.unit.accounts.books.fills import fill
 
 Call = tuple[str, dict[str, Any]]
-READING = ["dead_letter", "dead_letters", "doctor", "executions", "headroom", "report", "switches", "why"]
+READING = [
+    "dead_letter", "dead_letters", "doctor", "executions", "headroom", "pnl", "positions", "report", "switches",
+    "trades", "why",
+]  # fmt: skip
 OPERATING = ["discard", "halt", "pause", "requeue", "resume"]
 WORD = {"who": "ann", "why": "the news"}
 BY = f"ann through mcp of {getpass.getuser()}@{socket.gethostname()}"
@@ -124,10 +129,16 @@ def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: 
     newest = core.send("AAPL", confidence=60)
     core.intake.refuse({"ticker": "GME"}, source="tv", code="invalid_signal", message="symbol: is missing")
 
-    known, unknown, listed = assistant.asks(
+    fills = FillRows(core.record, core.database_url)
+    fills.add(fill(0, "a x entry buy 3 100"), fill(1, "b x exit sell 2 101"), symbol="MSFT")
+
+    known, unknown, listed, held, closed, earned = assistant.asks(
         ("why", {"of": "aapl"}),
         ("why", {"of": "GME", "at": "1m"}),
         ("executions", {"symbol": "AAPL", "limit": 2}),
+        ("positions", {"executor": "argo"}),
+        ("trades", {"symbol": "msft", "limit": 1}),
+        ("pnl", {"by": "strategy"}),
     )
 
     assert (known["symbol"], len(known["signals"]), known["silence"]) == ("AAPL", 3, None)
@@ -136,6 +147,10 @@ def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: 
     assert "no signal for GME" in unknown["silence"]
     assert [each["message"] for each in unknown["refused"]] == ["symbol: is missing"]
     assert ([each["symbol"] for each in listed["executions"]], listed["has_more"]) == (["AAPL", "AAPL"], True)
+    # The account was never read, so its positions are not known, and neither are those of its strategies.
+    assert held == {"positions": []}
+    assert ([each["realised"] for each in closed["trades"]], closed["has_more"]) == (["2"], False)
+    assert [(each["key"], each["realised"], each["unrealised"]) for each in earned["pnl"]] == [("x", "2", None)]
 
 
 def test_doctor_names_what_is_away(assistant: Assistant) -> None:
