@@ -126,7 +126,13 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.LEASE_TOO_SHORT,
         Code.SEND_AGAIN,
     ),
-    ReasonGroup.BROKER: (Code.REJECTED_BY_BROKER, Code.CANCELED_AT_BROKER, Code.EXPIRED_AT_BROKER, Code.LATE_ORDER),
+    ReasonGroup.BROKER: (
+        Code.REJECTED_BY_BROKER,
+        Code.CANCELED_AT_BROKER,
+        Code.ENTRY_TIMEOUT,
+        Code.EXPIRED_AT_BROKER,
+        Code.LATE_ORDER,
+    ),
     ReasonGroup.UNKNOWN: (Code.NO_ANSWER, Code.LEASE_RAN_OUT, Code.DUPLICATE_ID),
     ReasonGroup.DEAD_LETTERS: (
         Code.ATTEMPTS_USED_UP,
