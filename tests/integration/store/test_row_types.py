@@ -40,6 +40,10 @@ _NEVER_NULL = {
     ("keeper.mark_due", "job_id"): "the statement sets it",
     ("keeper.claim_unlisted", "order_id"): "IS NOT NULL",
     ("switches.working_entries", "order_id"): "IS NOT NULL",
+    ("alerts.busted_fills", "order_id"): "the broker takes back only fills of orders that it has",
+    ("alerts.busted_fills", "price"): "only fills with a source other than 'order' are taken back",
+    ("fills.of_order", "price"): "the source is not 'order'",
+    ("fills.void", "price"): "only fills with a source other than 'order' are taken back",
     ("equity_monitor.record_unreadable", "unreadable_since"): "the statement sets it",
 }
 
