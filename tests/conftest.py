@@ -39,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_FOLDER] = Path(tempfile.mkdtemp(prefix="tradewire-user-"))
     for name in _USERS_FOLDERS:
         os.environ[name] = str(config.stash[_FOLDER] / name.lower())
+    # Our processes do not look for modules in the working folder, and must run the code under test.
+    os.environ["PYTHONPATH"] = str(config.rootpath)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

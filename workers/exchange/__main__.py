@@ -1,4 +1,4 @@
-"""Start the paper exchange from the shell: `python -m workers.exchange --home DIR`."""
+"""Start the paper exchange from the shell: `python -P -m workers.exchange --home DIR`."""
 
 import argparse
 import sys

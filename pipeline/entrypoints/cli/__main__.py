@@ -1,4 +1,4 @@
-"""Run the command as `python -m pipeline.entrypoints.cli`."""
+"""Run the command as `python -P -m pipeline.entrypoints.cli`."""
 
 from pipeline.entrypoints.cli.start import main
 

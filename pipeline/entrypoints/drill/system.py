@@ -41,7 +41,7 @@ _STOP_WITHIN_S = 8.0
 #: How long PostgreSQL may be away before the drill itself gives up.
 _RETRY_FOR_S = 30.0
 _CUT_SESSIONS = 6
-_CLI = ("-m", "pipeline.entrypoints.cli")
+_CLI = ("-P", "-m", "pipeline.entrypoints.cli")
 _TABLE = re.compile(r"^\[executors\.\w+\]$", re.MULTILINE)
 
 

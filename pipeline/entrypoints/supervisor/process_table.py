@@ -1,18 +1,17 @@
 """List the processes that `up` runs, as plain data."""
 
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
-from pipeline.entrypoints.supervisor.servers.spawn import guard_command
+from pipeline.entrypoints.supervisor.servers.spawn import RUN_MODULE, guard_command
 from pipeline.model.errors import ConfigInvalid, Problem
 
 #: The services that a process may need: the migrated record in PostgreSQL, and Redis.
 RECORD, QUEUES = "record", "queues"
 
-_TRADEWIRE = (sys.executable, "-m", "pipeline.entrypoints.cli")
+_TRADEWIRE = (*RUN_MODULE, "pipeline.entrypoints.cli")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ def process_lines(
         ProcessLine(
             name="rq_dashboard",
             group="rq_dashboard",
-            command=(sys.executable, "-m", "pipeline.entrypoints.rq_dashboard"),
+            command=(*RUN_MODULE, "pipeline.entrypoints.rq_dashboard"),
             needs=frozenset({QUEUES}),
             environment={"PORT": str(dashboard_port)},
             url=_url(dashboard_port),

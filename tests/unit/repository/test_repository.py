@@ -88,3 +88,15 @@ def test_the_procfile_runs_what_up_runs() -> None:
     others = list(in_procfile.keys() - {"exchange"})
     assert sorted(re.findall(r"--without (\S+)", text)[0].split(",")) == sorted(others)
     assert sorted(re.findall(r"#   honcho start (.*)", text)[0].split()) == sorted(others)
+
+
+def test_every_start_of_a_module_leaves_the_working_folder_out() -> None:
+    sources = [
+        path for folder in ("config", "pipeline", "workers") for path in (_ROOT / folder).rglob("*") if path.is_file()
+    ]
+    texts = {path: path.read_text(errors="replace") for path in [_ROOT / "Procfile", *sources]}
+    start = re.compile(r"""(?:"-P", )?"-m"|python3? (?:-P )?-m (?:pipeline|workers|config)\b""")
+
+    found = {f"{path}: {one}" for path, text in texts.items() for one in start.findall(text) if "-P" not in one}
+
+    assert found == set()

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
+from pipeline.entrypoints.supervisor.servers.spawn import guard_command
 from pipeline.model.errors import ConfigInvalid
 
 
@@ -74,3 +79,13 @@ def test_only_the_servers_that_are_not_given_are_embedded(
 
     assert _names(lines) == servers
     assert all(line.server for line in lines)
+
+
+@pytest.mark.parametrize("command", [_lines(argo=1)[1].command, _lines()[-1].command, guard_command("valkey")])
+def test_no_code_from_the_working_folder_runs(tmp_path: Path, command: Sequence[str]) -> None:
+    for module in ("structlog", "config"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('planted code ran')")
+
+    done = subprocess.run([*command, "--help"], cwd=tmp_path, check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")

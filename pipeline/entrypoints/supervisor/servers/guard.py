@@ -1,6 +1,6 @@
 """Run one embedded server, report when it is ready, and stop it on request or when its owner is gone.
 
-`python -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR --port N`
+`python -P -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR --port N`
 print one line of JSON, `{"server", "url", "pid"}`, when the server answers. They exit 0 when they were asked to stop
 (SIGTERM, SIGINT, SIGHUP, or the end of the lifeline pipe), 1 when the server died or did not come up, 2 when it
 cannot be set up.
@@ -153,7 +153,7 @@ class Guard:
 def main(arguments: list[str] | None = None) -> int:
     """Run the guard that the command line asks for."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.entrypoints.supervisor.servers.guard", description=__doc__
+        prog="python -P -m pipeline.entrypoints.supervisor.servers.guard", description=__doc__
     )
     servers = parser.add_subparsers(dest="server", required=True)
     for name in (Postgres.name, Valkey.name):

@@ -1,4 +1,4 @@
-"""The lifeline, a pipe that closes when this process ends, and the command that starts a guard."""
+"""The lifeline, a pipe that closes when this process ends, and the commands that start our programs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ LIFELINE = "TRADEWIRE_LIFELINE"
 
 #: The exit code of a guard whose server cannot be set up here.
 CANNOT_BE_SET_UP = 2
+
+#: The first words of the command that runs a module. Without -P, Python looks for modules in the working folder first,
+#: and in a shared folder another user may have put one there.
+RUN_MODULE = (sys.executable, "-P", "-m")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Lifeline:
 
 def guard_command(server: str, *flags: str) -> list[str]:
     """Return the command that runs the guard of *server* (`postgres` or `valkey`)."""
-    return [sys.executable, "-m", "pipeline.entrypoints.supervisor.servers.guard", server, *flags]
+    return [*RUN_MODULE, "pipeline.entrypoints.supervisor.servers.guard", server, *flags]
 
 
 def start_guard(command: list[str], lifeline: Lifeline, log: int) -> subprocess.Popen[str]:
