@@ -15,6 +15,7 @@ from psycopg import pq, sql
 
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
+from pipeline.entrypoints.supervisor.servers.server_spec import bare_environment
 from pipeline.model.errors import ConfigInvalid, NotPossible
 from pipeline.store.connections import is_pooled
 from pipeline.store.failures import failure_of
@@ -94,22 +95,27 @@ def _has_record(url: str) -> bool:
 
 
 def _run(program: str, url: str, *arguments: str) -> None:
-    # Every user of the machine can read arguments, so the address with its password goes into the environment.
-    options = pq.Conninfo.parse(url.encode())
-    address = {one.envvar.decode(): one.val.decode() for one in options if one.envvar and one.val}
     try:
         done = subprocess.run(
             [_program(program, url), *arguments],
             check=False,
             capture_output=True,
             text=True,
-            env={**os.environ, **address},
+            env=_environment(url),
         )
     except OSError as error:
         raise NotPossible(f"{program} cannot be started: {error.strerror}") from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         raise NotPossible(f"{program} refuses: {lines[0] if lines else f'exit code {done.returncode}'}")
+
+
+def _environment(url: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name == "HOME" or name.startswith("PG")}
+    # Every user of the machine can read arguments, so the address with its password goes into the environment.
+    options = pq.Conninfo.parse(url.encode())
+    address = {one.envvar.decode(): one.val.decode() for one in options if one.envvar and one.val}
+    return {**bare_environment(), **own, **address}
 
 
 def _program(name: str, url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -102,7 +103,22 @@ def test_without_a_user_of_its_own_postgresql_runs_under_a_number_that_no_user_h
         pwd.getpwuid(account.user)
     creator = initdb_account(account)
     assert creator is not None
-    assert pwd.getpwuid(creator.user).pw_name == "nobody"
+    assert pwd.getpwuid(creator.user).pw_uid == creator.user
+
+
+def test_initdb_runs_as_no_user_of_which_another_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = accounts.UnixAccount(61000, 61000)
+    before = initdb_account(nameless)
+    assert before is not None
+    with subprocess.Popen(["sleep", "60"], user=before.user, group=before.group, extra_groups=[]) as other:
+        beside = initdb_account(nameless)
+        monkeypatch.setattr(accounts, "_UNUSED_BY_MOST", ("no-such-user-here", pwd.getpwuid(before.user).pw_name))
+        with pytest.raises(ConfigInvalid, match="useradd --system tradewire-postgres"):
+            initdb_account(nameless)
+        other.kill()
+
+    assert beside is not None
+    assert beside.user != before.user
 
 
 def test_a_folder_that_belongs_to_postgresqls_user_is_open_to_it(closed: Path) -> None:

@@ -3,12 +3,15 @@
 No user is created. The folders above the home are opened only if a person asks for it or agrees.
 """
 
+import contextlib
 import os
 import pwd
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -16,6 +19,8 @@ from pipeline.model.errors import ConfigInvalid, Problem
 ACCOUNT = "tradewire-postgres"
 #: Otherwise PostgreSQL runs under the first of these user ids that is free. Distributions do not assign them.
 _NAMELESS = range(61000, 61100)
+#: Users of most systems of which no program runs; the last one is the most often used.
+_UNUSED_BY_MOST = ("games", "news", "uucp", "irc", "lp", "nobody")
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,23 @@ def postgres_account(name: str | None) -> UnixAccount | None:
 
 
 def initdb_account(account: UnixAccount | None) -> UnixAccount | None:
-    """Return the account that initdb runs as. initdb looks up the name of its user, so this account has a name."""
-    return account if account is None or _is_taken(account.user) else _named("nobody")
+    """Return the account that initdb runs as. initdb looks up the name of its user, so this account has a name.
+
+    Raises:
+        ConfigInvalid: Each account that it may run as also runs another process, which could change the new cluster.
+    """
+    if account is None or _is_taken(account.user):
+        return account
+    busy = set(_users_of_processes())
+    for name in _UNUSED_BY_MOST:
+        with contextlib.suppress(KeyError):
+            if (found := _named(name)).user not in busy:
+                return found
+    message = (
+        "PostgreSQL's files must be created by a user of which no other program runs: "
+        f"create one with `useradd --system {ACCOUNT}`"
+    )
+    raise ConfigInvalid([Problem(key="--user", message=message)])
 
 
 def closed_folders(account: UnixAccount | None, paths: Iterable[Path]) -> list[Path]:
@@ -64,6 +84,12 @@ def chown_tree(folder: Path, account: UnixAccount) -> None:
     """Give *folder* and everything in it to *account*."""
     for path in [folder, *folder.rglob("*")]:
         os.chown(path, account.user, account.group, follow_symlinks=False)
+
+
+def _users_of_processes() -> Iterator[int]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield from process.uids()
 
 
 def _named(name: str) -> UnixAccount:

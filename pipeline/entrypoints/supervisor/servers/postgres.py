@@ -123,7 +123,7 @@ class Postgres:
             message = (
                 f"PostgreSQL does not run as root, and its user cannot pass through {', '.join(outside)}: run "
                 "tradewire as an ordinary user, or let it open them (chmod o+x) with `tradewire up --user NAME`, "
-                "where NAME is the user for PostgreSQL, such as nobody"
+                "where NAME is a user of which no other program runs (`useradd --system NAME` creates one)"
             )
             raise ConfigInvalid([Problem(key="--user", message=message)])
 

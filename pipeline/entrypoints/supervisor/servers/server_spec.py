@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from pipeline.entrypoints.supervisor.servers.accounts import UnixAccount
 
+_KEPT = frozenset({"LANG", "PATH", "TMPDIR", "TZ"})
+_KEPT_PREFIXES = ("LC_", "LD_", "DYLD_")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
@@ -47,9 +50,15 @@ class ServerPlan(Protocol):
         """Remove temporary files when the server has ended."""
 
 
+def bare_environment() -> dict[str, str]:
+    """Return the variables that a program of others needs. No address, key, token or setting is among them."""
+    return {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_PREFIXES)}
+
+
 def child_options(account: UnixAccount | None) -> dict[str, Any]:
-    """Return the options with which `subprocess` starts a program as *account*, without our `TRADEWIRE_` variables."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("TRADEWIRE_")}
+    """Return the options with which `subprocess` starts a program as *account*, in a bare environment."""
+    # Other processes of *account* can read the environment, so it must not hold the broker's keys.
+    env = bare_environment()
     if account is None:
         return {"env": env}
     # Without `extra_groups` the program would keep root's groups.
