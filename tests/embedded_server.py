@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.spawn import CANNOT_BE_SET_UP, Lifeline, guard_command, start_guard
 from pipeline.model.errors import ConfigInvalid, Problem, TradewireError
 
@@ -41,9 +40,9 @@ class EmbeddedServer:
         return cls(home, "postgres", "--home", str(home))
 
     @classmethod
-    def valkey(cls, home: Path, port: int | None = None) -> EmbeddedServer:
-        """Return a Valkey, not started, with its data below *home*, on *port* or on a free one."""
-        return cls(home, "valkey", "--home", str(home), "--port", str(port or free_port()))
+    def valkey(cls, home: Path) -> EmbeddedServer:
+        """Return a Valkey, not started, with its data below *home*."""
+        return cls(home, "valkey", "--home", str(home))
 
     @property
     def url(self) -> str:

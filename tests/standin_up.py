@@ -39,7 +39,7 @@ with lock_home(home) as lock:
     print("left behind:", *lock.end_leftovers(), flush=True)
     plan = Plan(
         home=home,
-        servers=server_lines(str(home), valkey_port=free_port(), postgres=True) if servers else [],
+        servers=server_lines(str(home), valkey=True, postgres=True) if servers else [],
         processes=[
             ProcessLine(
                 name=name, group=name, command=(sys.executable, "-c", program), needs=needs, url=urls.get(name)

@@ -62,7 +62,9 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str],
     services = _services(settings, home, ports)
     return Plan(
         home=home,
-        servers=server_lines(str(home), valkey_port=ports.valkey, postgres=settings.database_url is None, user=user),
+        servers=server_lines(
+            str(home), valkey=settings.redis_url is None, postgres=settings.database_url is None, user=user
+        ),
         processes=leave_out(lines, without),
         environment=_environment(settings, home, source, services),
         services=services,
@@ -81,7 +83,6 @@ class _Ports:
         self.exchange = self._take("the exchange", EXCHANGE_PORT) if exchange else None
         self.web = self._take("web", WEB_PORT if settings.port is None else settings.port)
         self.dashboard = self._take("rq-dashboard", DASHBOARD_PORT)
-        self.valkey = None if settings.redis_url else self.reservations.take(0, bound=False)  # it cannot share a port
 
     def _take(self, what: str, wanted: int) -> int:
         port = self.reservations.take(wanted)

@@ -30,8 +30,8 @@ class ProcessLine:
     server: bool = False
 
 
-def server_lines(home: str, *, valkey_port: int | None, postgres: bool, user: str | None = None) -> list[ProcessLine]:
-    """Return the guards of the embedded servers that are needed; *valkey_port* is None when no Valkey is needed.
+def server_lines(home: str, *, valkey: bool, postgres: bool, user: str | None = None) -> list[ProcessLine]:
+    """Return the guards of the embedded servers that are needed.
 
     When this process runs as root, PostgreSQL runs as *user*.
     """
@@ -39,9 +39,8 @@ def server_lines(home: str, *, valkey_port: int | None, postgres: bool, user: st
     if postgres:
         flags = ["--home", f"{home}/postgres", *(["--user", user] if user else [])]
         lines.append(_server("postgres", guard_command("postgres", *flags)))
-    if valkey_port is not None:
-        flags = ["--home", f"{home}/valkey", "--port", str(valkey_port)]
-        lines.append(_server("valkey", guard_command("valkey", *flags)))
+    if valkey:
+        lines.append(_server("valkey", guard_command("valkey", "--home", f"{home}/valkey")))
     return lines
 
 

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -110,6 +111,18 @@ def test_a_home_too_long_for_a_socket_gets_its_socket_elsewhere(home: Path) -> N
     assert not Path(socket).exists()
 
 
+def test_no_other_user_can_reach_valkeys_socket(home: Path) -> None:
+    for each in (home / "short", home / ("deep" * 25)):
+        with EmbeddedServer.valkey(each) as server:
+            socket = Path(urlsplit(server.url).path)
+
+            assert stat.S_IMODE(socket.stat().st_mode) == 0o700
+            assert stat.S_IMODE(socket.parent.stat().st_mode) & 0o077 == 0 or each == socket.parent
+            assert not [one for one in psutil.Process(server.server_pid).net_connections() if one.laddr]
+            server.kill()
+        assert not socket.exists()
+
+
 def test_valkey_keeps_what_was_written_when_it_is_killed(home: Path) -> None:
     with EmbeddedServer.valkey(home) as server:
         with redis.Redis.from_url(server.url) as connection:
@@ -120,22 +133,23 @@ def test_valkey_keeps_what_was_written_when_it_is_killed(home: Path) -> None:
             assert connection.get("kept") == b"here"
 
 
-def test_valkey_appends_to_disk_evicts_nothing_and_listens_on_loopback(redis_url: str) -> None:
+def test_valkey_appends_to_disk_evicts_nothing_and_listens_on_no_port(redis_url: str) -> None:
     wanted = {
         "appendonly": "yes",
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
-        "bind": "127.0.0.1",
+        "port": "0",
+        "unixsocketperm": "700",
     }
     with redis.Redis.from_url(redis_url) as connection:
         assert connection.config_get(*wanted) == wanted
 
 
 def test_valkey_answers_only_with_its_password(redis_url: str) -> None:
-    port = urlsplit(redis_url).port or 0
+    socket = urlsplit(redis_url).path
 
     with (
-        redis.Redis(host="127.0.0.1", port=port, retry=Retry(NoBackoff(), 0)) as connection,
+        redis.Redis(unix_socket_path=socket, retry=Retry(NoBackoff(), 0)) as connection,
         pytest.raises(redis.AuthenticationError, match="authenticat"),
     ):
         connection.ping()
@@ -181,9 +195,7 @@ def test_a_guard_that_is_asked_to_stop_ends_its_server_and_exits_0(home: Path, a
         assert server.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "variable"), [(["postgres"], "DATABASE_URL"), (["valkey", "--port", "1"], "REDIS_URL")]
-)
+@pytest.mark.parametrize(("arguments", "variable"), [(["postgres"], "DATABASE_URL"), (["valkey"], "REDIS_URL")])
 def test_a_missing_wheel_is_reported_with_the_command_that_installs_it(
     home: Path, arguments: list[str], variable: str
 ) -> None:

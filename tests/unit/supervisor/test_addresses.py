@@ -57,10 +57,9 @@ def test_two_children_of_one_plan_get_two_ports() -> None:
     assert second > first
 
 
-@pytest.mark.parametrize("bound", [True, False])
-def test_a_port_chosen_here_is_passed_over_by_another_process_until_this_one_lets_go(*, bound: bool) -> None:
+def test_a_port_chosen_here_is_passed_over_by_another_process_until_this_one_lets_go() -> None:
     ports = Reservations()
-    port = ports.take(0, bound=bound)
+    port = ports.take(0)
 
     while_kept = taken_elsewhere(port)
     ports.release()

@@ -28,10 +28,13 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://:hunter2hunter2@127.0.0.1:7000/0", "unix://:hunter2hunter2@{}/valkey/valkey.sock?db=0"]
+)
 def test_the_redis_of_an_earlier_start_in_another_home_is_recognized(
-    tmp_path: Path, ended: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ended: Path, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", "redis://:hunter2hunter2@127.0.0.1:7000/0")
+    monkeypatch.setenv("REDIS_URL", url.format(ended))
 
     with pytest.raises(ConfigInvalid) as refused:
         refuse_ended_servers(tmp_path / "two")

@@ -64,18 +64,16 @@ def test_names_of_no_process_are_refused_all_at_once_with_those_that_exist() -> 
 
 
 @pytest.mark.parametrize(
-    ("valkey_port", "postgres", "servers"),
+    ("valkey", "postgres", "servers"),
     [
-        (5, True, ["postgres", "valkey"]),
-        (None, True, ["postgres"]),
-        (5, False, ["valkey"]),
-        (None, False, []),
+        (True, True, ["postgres", "valkey"]),
+        (False, True, ["postgres"]),
+        (True, False, ["valkey"]),
+        (False, False, []),
     ],
 )
-def test_only_the_servers_that_are_not_given_are_embedded(
-    *, valkey_port: int | None, postgres: bool, servers: list[str]
-) -> None:
-    lines = server_lines("/home", valkey_port=valkey_port, postgres=postgres)
+def test_only_the_servers_that_are_not_given_are_embedded(*, valkey: bool, postgres: bool, servers: list[str]) -> None:
+    lines = server_lines("/home", valkey=valkey, postgres=postgres)
 
     assert _names(lines) == servers
     assert all(line.server for line in lines)

@@ -44,10 +44,8 @@ class Reservations:
     def __init__(self) -> None:
         self._held: dict[int, list[socket.socket]] = {}
 
-    def take(self, wanted: int, *, bound: bool = True) -> int:
+    def take(self, wanted: int) -> int:
         """Reserve *wanted* if it is free, else the next free port above it. For 0, reserve any free port.
-
-        With *bound* False, for a server that cannot share its port, the port is kept from other `up`s only.
 
         Raises:
             OSError: There is no free port.
@@ -55,7 +53,7 @@ class Reservations:
         passed = set(self._held)
         while True:
             port = free_port(wanted, besides=passed)
-            if self._hold(port, bound=bound):
+            if self._hold(port):
                 return port
             passed.add(port)
 
@@ -65,7 +63,7 @@ class Reservations:
             _close(held)
         self._held.clear()
 
-    def _hold(self, port: int, *, bound: bool) -> bool:
+    def _hold(self, port: int) -> bool:
         held: list[socket.socket] = []
         self._held[port] = held
         if not may_share_port():
@@ -74,10 +72,9 @@ class Reservations:
             # Two `up`s of one user could bind the same port, so also bind an abstract name, which has one owner.
             held.append(socket.socket(socket.AF_UNIX))
             held[-1].bind(f"\0tradewire-port-{port}")
-            if bound:
-                held.append(socket.socket())
-                held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                held[-1].bind((LOOPBACK, port))
+            held.append(socket.socket())
+            held[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held[-1].bind((LOOPBACK, port))
         except OSError:
             _close(held)
             del self._held[port]

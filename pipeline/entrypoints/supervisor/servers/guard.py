@@ -1,6 +1,6 @@
 """Run one embedded server, report when it is ready, and stop it on request or when its owner is gone.
 
-`python -P -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR --port N`
+`python -P -m pipeline.entrypoints.supervisor.servers.guard postgres --home DIR` and `... valkey --home DIR`
 print one line of JSON, `{"server", "url", "pid"}`, when the server answers. They exit 0 when they were asked to stop
 (SIGTERM, SIGINT, SIGHUP, or the end of the lifeline pipe), 1 when the server died or did not come up, 2 when it
 cannot be set up.
@@ -159,15 +159,11 @@ def main(arguments: list[str] | None = None) -> int:
     for name in (Postgres.name, Valkey.name):
         server = servers.add_parser(name)
         server.add_argument("--home", type=Path, required=True, help="the folder for the server's data")
-        if name == Valkey.name:
-            server.add_argument("--port", type=int, required=True)
-        else:
+        if name == Postgres.name:
             server.add_argument("--user", help="the user that it runs as when this process is root's")
     options = parser.parse_args(arguments)
     configure_logs("json" if os.environ.get("TRADEWIRE_LOG") == "json" else "console", process=options.server)
-    plan: ServerPlan = (
-        Postgres(options.home, options.user) if options.server == Postgres.name else Valkey(options.home, options.port)
-    )
+    plan: ServerPlan = Postgres(options.home, options.user) if options.server == Postgres.name else Valkey(options.home)
     try:
         return Guard(plan).run()
     except ConfigInvalid as error:

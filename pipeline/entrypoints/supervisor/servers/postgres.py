@@ -1,11 +1,9 @@
 """Plan an embedded PostgreSQL: durable, small, and reachable only through a socket of its owner."""
 
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,13 +24,12 @@ from pipeline.entrypoints.supervisor.servers.accounts import (
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
 from pipeline.entrypoints.supervisor.servers.server_spec import Launch, child_options
+from pipeline.entrypoints.supervisor.servers.sockets import create_socket_folder, socket_path
 from pipeline.model.errors import ConfigInvalid, Problem
 
 log = structlog.get_logger(__name__)
 
 DATABASE = "tradewire"
-#: The path of a socket, with the file's name, must be shorter. The kernel's limit is 108 on Linux and 104 on macOS.
-_SOCKET_PATH_LIMIT = 100
 
 _INITDB_FLAGS = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres")
 
@@ -152,24 +149,11 @@ def embedded_database_url(home: Path) -> str:
 
 
 def _socket_path(cluster: Path) -> Path:
-    if len(str(cluster)) + len("/.s.PGSQL.5432.lock") < _SOCKET_PATH_LIMIT:
-        return cluster
-    digest = hashlib.sha256(str(cluster).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()).resolve() / f"tradewire-{os.geteuid()}-{digest}"
+    return socket_path(cluster, ".s.PGSQL.5432.lock")
 
 
 def _socket_folder(cluster: Path, account: UnixAccount | None) -> Path:
     folder = _socket_path(cluster)
-    if folder == cluster:
-        return folder
-    owner = os.geteuid() if account is None else account.user
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() != owner:
-        os.chown(folder, owner, -1)
-        found = folder.lstat()
-    # Everyone may write to the temporary folder, so another user may have created the socket's folder first.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or stat.S_IMODE(found.st_mode) & 0o077:
-        message = f"{folder} belongs to another user; set TRADEWIRE_HOME to a shorter path"
-        raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
+    if folder != cluster:
+        create_socket_folder(folder, account)
     return folder
