@@ -51,12 +51,12 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str],
     *source* overrules the source in the settings. When this process runs as root, PostgreSQL runs as *user*.
 
     Raises:
-        ConfigInvalid: The executors file, the source or a name in *without* is wrong.
+        ConfigInvalid: The executors file, the source or a name in *without* is wrong, or PORT is set and taken.
     """
     executors = load_executors(settings.executors, settings=settings)
     source = _source(source or settings.source)
     home = settings.home.resolve()
-    ports = _Ports(settings, exchange=_needs_exchange(settings, executors, source))
+    ports = _Ports(settings, exchange=_needs_exchange(settings, executors, source), web="web" not in without)
     numbers = {name: executor.concurrency for name, executor in executors.items()}
     lines = process_lines(numbers, web_port=ports.web, dashboard_port=ports.dashboard, exchange_port=ports.exchange)
     services = _services(settings, home, ports)
@@ -77,11 +77,16 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str],
 class _Ports:
     """The ports of all processes, each chosen once; None for a process that is not needed."""
 
-    def __init__(self, settings: Settings, *, exchange: bool) -> None:
+    def __init__(self, settings: Settings, *, exchange: bool, web: bool) -> None:
         self.remarks: list[str] = []
         self.reservations = Reservations()
-        self.exchange = self._take("the exchange", EXCHANGE_PORT) if exchange else None
         self.web = self._take("web", WEB_PORT if settings.port is None else settings.port)
+        # A proxy sends requests with secrets to the port that was set, whoever listens there.
+        if web and settings.port not in (None, 0, self.web):
+            self.reservations.release()
+            message = f"another program listens on {settings.port}: end it, or set PORT to a free port"
+            raise ConfigInvalid([Problem(key="PORT", message=message)])
+        self.exchange = self._take("the exchange", EXCHANGE_PORT) if exchange else None
         self.dashboard = self._take("rq-dashboard", DASHBOARD_PORT)
 
     def _take(self, what: str, wanted: int) -> int:
