@@ -15,6 +15,7 @@ from config.schema.settings import Settings, variable
 from config.services import FILES_IN_FORCE, Services, read_services
 from pipeline.entrypoints.supervisor.process_table import ProcessLine, leave_out, process_lines, server_lines
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK, Reservations
+from pipeline.entrypoints.supervisor.servers.sockets import check_characters
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.plugins import installed_plugins
 from pipeline.startup.listening import NONCE
@@ -51,11 +52,14 @@ def make_plan(settings: Settings, *, source: str | None, without: Sequence[str],
     *source* overrules the source in the settings. When this process runs as root, PostgreSQL runs as *user*.
 
     Raises:
-        ConfigInvalid: The executors file, the source or a name in *without* is wrong, or PORT is set and taken.
+        ConfigInvalid: The executors file, the source or a name in *without* is wrong, PORT is set and taken, or an
+            embedded server cannot use the home's path.
     """
     executors = load_executors(settings.executors, settings=settings)
     source = _source(source or settings.source)
     home = settings.home.resolve()
+    if settings.database_url is None or settings.redis_url is None:
+        check_characters(home)
     ports = _Ports(settings, exchange=_needs_exchange(settings, executors, source), web="web" not in without)
     numbers = {name: executor.concurrency for name, executor in executors.items()}
     lines = process_lines(numbers, web_port=ports.web, dashboard_port=ports.dashboard, exchange_port=ports.exchange)

@@ -38,3 +38,11 @@ def test_the_port_that_was_set_goes_to_web_even_if_it_is_the_usual_one_of_anothe
     plan.reservations.release()
 
     assert plan.services.web_url == f"http://{LOOPBACK}:{port}"
+
+
+@pytest.mark.parametrize("name", ["a,b", "a\nb"])
+def test_a_home_with_a_character_that_the_servers_cannot_have_in_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    settings = Settings(home=tmp_path / name, executors=EXECUTORS)
+
+    with pytest.raises(ConfigInvalid, match="TRADEWIRE_HOME: the path has a comma or a control character"):
+        make_plan(settings, source="none", without=[])

@@ -24,7 +24,7 @@ from pipeline.entrypoints.supervisor.servers.accounts import (
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
 from pipeline.entrypoints.supervisor.servers.server_spec import Launch, child_options
-from pipeline.entrypoints.supervisor.servers.sockets import create_socket_folder, socket_path
+from pipeline.entrypoints.supervisor.servers.sockets import check_characters, create_socket_folder, socket_path
 from pipeline.model.errors import ConfigInvalid, Problem
 
 log = structlog.get_logger(__name__)
@@ -67,6 +67,7 @@ class Postgres:
             ConfigInvalid: The wheel is missing, PostgreSQL's user does not exist or cannot reach the cluster, or initdb
                 fails, or the socket's folder belongs to another user.
         """
+        check_characters(self.home)
         programs = postgres_programs()
         account = postgres_account(self.user or self._owner())
         self._let_through(programs, account)

@@ -13,6 +13,17 @@ from pipeline.model.errors import ConfigInvalid, Problem
 _SOCKET_PATH_LIMIT = 100
 
 
+def check_characters(folder: Path) -> None:
+    """Refuse a *folder* that PostgreSQL or Valkey cannot have in a setting.
+
+    Raises:
+        ConfigInvalid: PostgreSQL takes a comma for the end of a path, and Valkey a line feed for the end of a setting.
+    """
+    if any(one == "," or one < " " for one in str(folder)):
+        message = f"the path has a comma or a control character, which the embedded servers do not allow: {folder}"
+        raise ConfigInvalid([Problem(key="TRADEWIRE_HOME", message=message)])
+
+
 def socket_path(folder: Path, longest: str) -> Path:
     """Return *folder* if it can hold a socket with the name *longest*, else a folder with a shorter path."""
     if len(os.fsencode(folder)) + len(f"/{longest}") < _SOCKET_PATH_LIMIT:
@@ -25,8 +36,9 @@ def create_socket_folder(folder: Path, account: UnixAccount | None) -> None:
     """Create *folder*, of which `socket_path` chose the path, for a server that runs as *account*.
 
     Raises:
-        ConfigInvalid: It belongs to another user.
+        ConfigInvalid: It belongs to another user, or its path has a character that the servers do not allow.
     """
+    check_characters(folder)
     owner = os.geteuid() if account is None else account.user
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from pipeline.entrypoints.supervisor.servers.binaries import valkey_program
 from pipeline.entrypoints.supervisor.servers.orphans import end_leftovers
 from pipeline.entrypoints.supervisor.servers.server_spec import Launch
-from pipeline.entrypoints.supervisor.servers.sockets import create_socket_folder, socket_path
+from pipeline.entrypoints.supervisor.servers.sockets import check_characters, create_socket_folder, socket_path
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,7 @@ class Valkey:
         Raises:
             ConfigInvalid: The wheel is missing, or the socket's folder belongs to another user.
         """
+        check_characters(self.home)
         program = valkey_program()
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if end_leftovers(self.folder, "valkey-server", stop_signal=self.stop_signal):
