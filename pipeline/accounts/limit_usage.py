@@ -49,6 +49,11 @@ class Headroom:
         return _COUNTED.get(self.limit.partition(".")[0], self.currency)
 
     @property
+    def used_part(self) -> Decimal:
+        """Return the used part; 0 after a gain, which uses nothing of a loss limit."""
+        return max(self.used, Decimal(0))
+
+    @property
     def left(self) -> Decimal:
         """Return the unused part; 0 when the limit is reached."""
         return max(self.allowed - self.used, Decimal(0))

@@ -1,6 +1,5 @@
 """The command `report`: counts of signals and their results, used limits, and switches."""
 
-from decimal import Decimal
 from typing import Any
 
 from config.schema.settings import Settings
@@ -81,11 +80,10 @@ def _print_accounts(body: dict[str, Any], limits: list[Headroom]) -> None:
         echo("", f"{'limits':<12} {'':<32} {'used':>14} {'allowed':>14} {'left':>14} {'unit':<9} {'% used':>7}")
     for room in limits:
         step = "" if room.rung is LimitStep.NONE else f"  {room.rung.value}"
-        # A gain uses nothing of a loss limit. In JSON it is a use below zero.
-        used = max(room.used, Decimal(0))
+        # In JSON, a gain is a use below zero.
         left = min(room.left, room.allowed)
         echo(
-            f"{room.executor_id:<12} {room.limit.replace('_percent', ''):<32} {used:>14} {room.allowed:>14} "
+            f"{room.executor_id:<12} {room.limit.replace('_percent', ''):<32} {room.used_part:>14} {room.allowed:>14} "
             f"{left:>14} {room.unit:<9} {room.percent:>5} %{step}"
         )
     switches = body["switches"] or []  # Null if the executors file is wrong.

@@ -1,6 +1,7 @@
 """Render the templates. Every value is escaped, and pages load nothing from other hosts."""
 
 import hashlib
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -58,9 +59,10 @@ def static_url(name: str) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a span for people: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
-    if seconds is None:
+    """Return a span for people: `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`. A span below zero is `0.0 s`."""
+    if seconds is None or not math.isfinite(seconds):
         return "none"
+    seconds = max(seconds, 0.0)  # The clocks of two machines may differ a little.
     if seconds < 10:  # noqa: PLR2004 -- below ten, a tenth of a second matters
         return f"{seconds:.1f} s"
     for length, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
@@ -71,12 +73,14 @@ def span(seconds: float | None) -> str:
 
 def percent(rate: float | None) -> str:
     """Return a rate in percent, rounded down to a tenth."""
-    return "none yet" if rate is None else f"{int(rate * 1000) / 10:.1f} %"
+    return "none yet" if rate is None or not math.isfinite(rate) else f"{int(rate * 1000) / 10:.1f} %"
 
 
-def amount(number: Decimal) -> str:
+def amount(number: Decimal | float | None) -> str:
     """Return a count or an amount of money: `3`, `9,044.80`."""
-    return f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,.2f}"
+    if number is None or not math.isfinite(number):
+        return "not known"
+    return f"{number:z,.0f}" if number == int(number) else f"{number:z,.2f}"
 
 
 def status(word: str) -> str:
