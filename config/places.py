@@ -10,11 +10,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.schema.ownership import require_own
+from config.schema.ownership import is_of_another_user, require_own
 from config.schema.settings import Settings, load_settings, variable
 from config.services import read_services, running_services
 from config.started_homes import started_homes
 from pipeline.model.errors import ConfigInvalid, Problem
+
+_ENV = Path(".env")
 
 #: The settings that are paths.
 PATHS = ("executors", "webhooks", "alerts", "home")
@@ -41,14 +43,17 @@ def shipped(name: str) -> Path:
 def located_settings(*, anywhere: bool = False) -> Settings:
     """Return the settings of the home that a command uses.
 
-    The home that runs or was started last, if it is elsewhere, is used only with *anywhere*.
+    The home that runs or was started last, if it is elsewhere, is used only with *anywhere*. Then nothing that another
+    user has put into the working folder counts, and the working folder may have been removed.
 
     Raises:
         ConfigInvalid: A variable is wrong, or several homes run and none of them is named.
     """
-    here = load_settings()
+    if anywhere:
+        _leave_removed_folder()
+    here = load_settings(None if anywhere and is_of_another_user(_ENV) else _ENV)
     if _is_named(here) or _is_place(here):
-        return here
+        return _without_foreign_home(here) if anywhere else here
     running = running_homes()
     if anywhere and (running or started_homes()):
         if len(running) > 1:
@@ -60,7 +65,7 @@ def located_settings(*, anywhere: bool = False) -> Settings:
             # `init` alone makes no home: it counts once `up` was started there.
             raise _unclear([*others, *([settings.home] if settings.home.is_dir() else [])])
         return settings
-    return here
+    return _without_foreign_home(here) if anywhere else here
 
 
 def settings_for_up() -> Settings:
@@ -154,13 +159,31 @@ def _is_named(here: Settings) -> bool:
     return "home" in here.model_fields_set or here.database_url is not None
 
 
+def _leave_removed_folder() -> None:
+    """Go to the root folder if the working folder was removed: a path in a removed folder leads nowhere."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")
+
+
+def _without_foreign_home(here: Settings) -> Settings:
+    """Return *here* with the home of the user's folder if the working folder's is another user's or out of reach."""
+    in_reach = os.access(Path.cwd(), os.X_OK) and not is_of_another_user(here.home)
+    if in_reach or "home" in here.model_fields_set:
+        return here
+    return here.with_paths({"home": user_folder() / ".tradewire"})
+
+
 def _is_place(here: Settings) -> bool:
     ours = {variable(field) for field in Settings.model_fields}
-    return here.home.is_dir() or _has_files(here.folder) or not ours.isdisjoint(here.file_environment())
+    own_home = os.path.isdir(here.home) and not is_of_another_user(here.home)  # noqa: PTH112 -- see `unreadable_lines`
+    return own_home or _has_files(here.folder) or not ours.isdisjoint(here.file_environment())
 
 
 def _has_files(folder: Path) -> bool:
-    return (folder / FILES["executors.toml"]).exists()
+    path = folder / FILES["executors.toml"]
+    return os.path.exists(path) and not is_of_another_user(path)  # noqa: PTH110 -- see `unreadable_lines`
 
 
 def _runs(home: Path) -> bool:

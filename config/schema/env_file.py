@@ -1,5 +1,6 @@
 """Check the lines of a `.env` file."""
 
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from pipeline.model.errors import Problem
 def unreadable_lines(path: Path) -> list[Problem]:
     """Return a problem for each wrong line, or one for a file that cannot be read or that another user can write.
 
-    It is no problem if there is no file.
+    It is no problem if there is no file, or if the folder may not be entered, in which case it holds no file for us.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 -- unlike `Path.exists`, it is False in a folder that may not be entered
         return []
     if (problem := ownership_problem(path)) is not None:
         return [problem]

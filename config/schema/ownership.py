@@ -61,14 +61,33 @@ def ownership_problem(path: Path) -> Problem | None:
     return None
 
 
-def _fault(place: Path, *, sticky_is_safe: bool) -> str | None:
+def is_of_another_user(path: Path) -> bool:
+    """Return whether *path*, or the file that it leads to, belongs to a user whom `ownership_problem` does not accept.
+
+    Nothing of another user in the working folder may lead a command that stops an account, or keep it from its work.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    read = Path(os.path.realpath(path))
+    stats = [] if read.is_relative_to(_SHIPPED) else [_stat(path), _stat(read)]
+    return any(found is not None and found.st_uid not in _trusted() for found in stats)
+
+
+def _stat(place: Path) -> os.stat_result | None:
+    """Return the owner and mode; None for what is mounted read-only, is missing, or cannot be reached."""
     try:
         found = place.lstat()
         link = stat.S_ISLNK(found.st_mode)
-        if os.statvfs(place.parent if link else place).f_flag & os.ST_RDONLY:
-            return None
+        read_only = os.statvfs(place.parent if link else place).f_flag & os.ST_RDONLY
     except OSError:
-        return None  # It is missing or cannot be reached, so it cannot be read either.
+        return None
+    return None if read_only else found
+
+
+def _fault(place: Path, *, sticky_is_safe: bool) -> str | None:
+    found = _stat(place)
+    if found is None:
+        return None
     if found.st_uid not in _trusted():
         remedy = f"run `chown -h {_name(os.geteuid())} {place}` if you know its content, or use another folder"
         return f"belongs to the user {_name(found.st_uid)}; {remedy}"

@@ -186,13 +186,14 @@ def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, l
     problems = unreadable_lines(path) if path is not None else []
     if problems:
         path = None
+    read = path if path is not None and os.path.exists(path) else None  # noqa: PTH110 -- see `unreadable_lines`
     try:
-        settings = Settings(_env_file=path)
+        settings = Settings(_env_file=read)
     except ValidationError as error:
         problems += problems_of(error, key=_variable_at, describe=_meaning_at, secret=_is_secret)
         wrong = {_field(fault["loc"]) for fault in error.errors(include_input=False)}
         defaults: dict[str, Any] = {field: Settings.model_fields[field].default for field in wrong}
-        settings = Settings(_env_file=path, **defaults)
+        settings = Settings(_env_file=read, **defaults)
     settings._env_file = path  # noqa: SLF001 - the executors' keys are read from the same file later
     return settings, problems
 

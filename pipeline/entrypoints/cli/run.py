@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from pathlib import Path
 
 from config.left_over import left_over_variables
 from pipeline.entrypoints.cli.commands import build
@@ -33,8 +34,19 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
+        if _folder_was_removed():
+            echo("tradewire: the working folder was removed: change to another one", err=True)
+            sys.exit(2)
         if error.errno not in _CANNOT_WRITE:
             raise
         echo(f"tradewire: {error.filename or 'the output'} cannot be written: {error.strerror}", err=True)
         # At a normal exit, the interpreter would try to write the rest of the output.
         os._exit(1)
+
+
+def _folder_was_removed() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False

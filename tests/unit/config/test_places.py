@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from config.places import FILES, located_settings, require_home, settings_for_up, shipped
+from config.schema import ownership
 from config.schema.settings import load_settings
 from config.services import Services, effective, write_services
 from config.started_homes import remember_home, started_homes
 from pipeline.model.errors import ConfigInvalid
 
+OTHER = 12345
 OURS = ("DATABASE_URL", "REDIS_URL", "PORT")
 
 
@@ -204,3 +209,73 @@ def test_a_command_that_trades_says_which_homes_it_may_be_told(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRADEWIRE_HOME", str(home))
     require_home(located_settings())
+
+
+@pytest.fixture
+def another_users(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Let files that belong to this process's user count as another user's."""
+    foreign: set[Path] = set()
+    stat_of = ownership._stat
+
+    def stat(place: Path) -> os.stat_result | None:
+        found = stat_of(place)
+        if found is None or os.path.realpath(place) not in {str(each) for each in foreign}:
+            return found
+        return os.stat_result([*found[:4], OTHER, *found[5:]])
+
+    monkeypatch.setattr(ownership, "_stat", stat)
+    return foreign.add
+
+
+@pytest.mark.parametrize("planted", [".tradewire", ".env", "config/executors.toml"])
+def test_what_another_user_puts_into_the_folder_does_not_hide_the_running_home(
+    tmp_path: Path, elsewhere: Path, another_users: Callable[[Path], None], planted: str
+) -> None:
+    home = started_in(tmp_path / "one")
+    path = elsewhere / planted
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if planted == ".tradewire" else path.write_text("TRADEWIRE_HOME=/nowhere\n")
+    another_users(path)
+
+    assert located_settings(anywhere=True).home == home
+
+
+def test_the_journal_does_not_go_into_another_users_home(
+    tmp_path: Path, elsewhere: Path, another_users: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / ".tradewire").mkdir()
+    another_users(elsewhere / ".tradewire")
+
+    assert located_settings(anywhere=True).home == tmp_path / "user/tradewire/.tradewire"
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/other")
+    assert located_settings(anywhere=True).home == tmp_path / "user/tradewire/.tradewire"
+
+
+def test_a_removed_working_folder_has_no_home(tmp_path: Path, elsewhere: Path) -> None:
+    home = started_in(tmp_path / "one")
+    elsewhere.rmdir()
+
+    assert located_settings(anywhere=True).home == home
+
+
+def test_a_working_folder_that_may_not_be_entered_has_no_home(
+    tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = started_in(tmp_path / "one")
+    stat_of, access = os.stat, os.access
+
+    # Root may enter every folder, so a refusal of the system is put in its place.
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        if not isinstance(path, int) and (elsewhere / os.fsdecode(path)).parent.is_relative_to(elsewhere):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat_of(path, **options)
+
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != elsewhere and access(path, mode))
+    monkeypatch.setattr(os, "stat", stat)
+
+    assert located_settings(anywhere=True).home == home
+    assert located_settings().home == Path(".tradewire")
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/other")
+    assert effective(located_settings(anywhere=True)).home == tmp_path / "user/tradewire/.tradewire"
