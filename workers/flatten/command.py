@@ -20,8 +20,9 @@ from pipeline.store.rows import Mode
 from pipeline.store.statements import sql
 from workers.account.runtime import open_account
 from workers.flatten.direct import DirectFlatten
-from workers.flatten.journal import FlattenJournal, JournaledOrder, JournalHeader
+from workers.flatten.journal import JournaledOrder, JournalHeader
 from workers.flatten.journal_import import halt, import_journals, import_order
+from workers.flatten.optional_journal import OptionalJournal
 
 # A person who flattens in an emergency must not wait for a database.
 _RETRY_FOR_S = 0.5
@@ -34,7 +35,8 @@ class FlattenOutcome:
     flat: bool
     #: The quantities that are still held, by symbol, as last read; None: they could never be read.
     left: dict[str, Decimal] | None
-    journal: Path
+    #: None: it could not be written.
+    journal: Path | None
     #: This command has imported the journal into the record. If not, a keeper imports it.
     recorded: bool
 
@@ -50,7 +52,8 @@ def flatten_directly(
 ) -> FlattenOutcome:
     """Cancel and close everything at the broker; stop trying after *wait_s* seconds.
 
-    Each order is written to a journal before it is sent. *say* is called with each line that a person should read.
+    Each order is written to a journal before it is sent, if a journal can be written. *say* is called with each line
+    that a person should read.
 
     Raises:
         ConfigInvalid: the executor's broker account cannot be opened (see `open_account`).
@@ -75,13 +78,16 @@ def flatten_directly(
             began_at=datetime.now(UTC),
         )
         header = replace(header, halted=_halt(record, header, say))
-        journal = FlattenJournal(settings.home, header)
+        journal = OptionalJournal(settings.home, header, say)
         stack.callback(journal.close)
-        say(f"journal: {journal.path}")
+        if journal.path is not None:
+            say(f"journal: {journal.path}")
+        elif not header.halted:
+            say("nothing records this halt and these orders: halt the account when PostgreSQL is back")
 
         def on_answer(order: JournaledOrder) -> None:
             if record is not None and header.halted:
-                _record_order(record, journal.path.stem, header, order)
+                _record_order(record, journal.name, header, order)
 
         direct = DirectFlatten(broker=broker, journal=journal, say=say, on_answer=on_answer)
         flat = direct.run(wait_s=wait_s)

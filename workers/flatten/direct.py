@@ -15,7 +15,8 @@ from pipeline.model.symbols import AssetClass, asset_class
 from workers.brokers.protocol import Absent, Accepted, Broker, Found, NotSent, Outcome, Rejected, UnreadableRow
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.repeated_cancels import RepeatedCancels
-from workers.flatten.journal import FlattenJournal, JournaledOrder
+from workers.flatten.journal import JournaledOrder
+from workers.flatten.optional_journal import OptionalJournal
 from workers.rules.orders import reduces_position
 from workers.rules.retry_policy import may_send_again
 
@@ -39,7 +40,7 @@ class DirectFlatten:
     """Cancels orders and closes positions until the broker shows neither. A symbol has at most one order of ours."""
 
     broker: Broker
-    journal: FlattenJournal
+    journal: OptionalJournal
     #: Called with each line that a person should read.
     say: Callable[[str], None]
     #: Called to record an order after its answer, unless the order did not reach the broker.
@@ -166,7 +167,7 @@ class DirectFlatten:
             self._send(closing_order(position, side))
 
     def _send(self, sent: JournaledOrder) -> None:
-        """Write the order to the journal, then send it. So the journal has every order that was sent before a crash."""
+        """Write the order to the journal, then send it, so that it is in the journal after a crash, too."""
         self.journal.write(
             "order",
             execution_id=sent.execution_id,

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,8 +66,7 @@ class FlattenJournal:
     def __init__(self, home: Path, header: JournalHeader) -> None:
         folder = home / _FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        moment = f"{header.began_at:%Y%m%dT%H%M%S%fZ}"
-        self.path = folder / f"flatten-{header.executor_id}-{moment}.jsonl"
+        self.path = folder / f"{journal_name(header)}.jsonl"
         # The file gets its name after it is locked: a keeper that finds it unlocked would import it as finished.
         unlocked = self.path.with_suffix(".new")
         self._file: TextIO = os.fdopen(os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
@@ -91,7 +90,13 @@ class FlattenJournal:
 
     def close(self) -> None:
         """Close the file and release its lock."""
-        self._file.close()
+        with suppress(OSError):  # The rest of a line that the disk does not take is lost.
+            self._file.close()
+
+
+def journal_name(header: JournalHeader) -> str:
+    """Return the name of the journal's file without its ending."""
+    return f"flatten-{header.executor_id}-{header.began_at:%Y%m%dT%H%M%S%fZ}"
 
 
 def pending_journals(home: Path) -> list[Path]:

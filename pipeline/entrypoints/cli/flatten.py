@@ -117,7 +117,9 @@ def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT0
 
 def _end_of(end: FlattenOutcome) -> str:
     import_note = (
-        "" if end.recorded else "; the keeper imports the journal into the record, as does `tradewire flatten --import`"
+        ""
+        if end.recorded or end.journal is None
+        else "; the keeper imports the journal into the record, as does `tradewire flatten --import`"
     )
     if end.flat:
         return f"flat: no position, no open order{import_note}"
@@ -129,4 +131,5 @@ def _json(end: FlattenOutcome | str) -> dict[str, object]:
     if isinstance(end, str):
         return {"flat": False, "left": None, "journal": None, "recorded": False, "error": end}
     left = None if end.left is None else {symbol: number_json(held) for symbol, held in end.left.items()}
-    return {"flat": end.flat, "left": left, "journal": str(end.journal), "recorded": end.recorded, "error": None}
+    journal = None if end.journal is None else str(end.journal)
+    return {"flat": end.flat, "left": left, "journal": journal, "recorded": end.recorded, "error": None}

@@ -47,8 +47,13 @@ def directly(
     return flatten_directly(core.executors["argo"], settings, by="ann@desk", why="fire", wait_s=wait_s, say=say)
 
 
+def journal_of(ended: FlattenOutcome) -> Path:
+    assert ended.journal is not None
+    return ended.journal
+
+
 def lines(ended: FlattenOutcome, path: Path | None = None) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (path or ended.journal).read_text().splitlines()]
+    return [json.loads(line) for line in (path or journal_of(ended)).read_text().splitlines()]
 
 
 def closing(core: Core) -> list[dict[str, Any]]:
@@ -73,7 +78,7 @@ def test_without_postgresql_everything_is_canceled_and_closed(core: Core) -> Non
     assert sorted(line["request"]["symbol"] for line in lines(ended) if line["event"] == "order") == ["AAPL", "BTC/USD"]
     assert [line["event"] for line in lines(ended)][-1] == "ended"
     assert any("the halt will be recorded later" in line for line in said)
-    assert (ended.journal.stat().st_mode & 0o777, ended.journal.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert (journal_of(ended).stat().st_mode & 0o777, journal_of(ended).parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
@@ -83,7 +88,7 @@ def test_the_journal_is_brought_into_the_record_once(core: Core) -> None:
     assert import_journals(core.record, core.settings.home, by="keeper") == 0
 
     looked_up(core)
-    written = lines(ended, next(ended.journal.parent.iterdir()))
+    written = lines(ended, next(journal_of(ended).parent.iterdir()))
     sent = {line["execution_id"] for line in written if line["event"] == "order"}
     rows = closing(core)
     assert {str(row["execution_id"]) for row in rows} == sent
@@ -186,11 +191,11 @@ def test_a_position_that_cannot_be_closed_is_reported(core: Core) -> None:
 
 def test_a_file_cut_off_in_a_line_is_read_up_to_that_line(core: Core) -> None:
     ended = directly(core)
-    text = ended.journal.read_text().splitlines(keepends=True)
+    text = journal_of(ended).read_text().splitlines(keepends=True)
     second = [number for number, line in enumerate(text) if '"order"' in line][1]
-    ended.journal.write_text("".join(text[:second]) + text[second][:40])
+    journal_of(ended).write_text("".join(text[:second]) + text[second][:40])
 
-    told = read_journal(ended.journal)
+    told = read_journal(journal_of(ended))
 
     assert told is not None
     assert len(told.orders) == 1
@@ -198,8 +203,8 @@ def test_a_file_cut_off_in_a_line_is_read_up_to_that_line(core: Core) -> None:
 
 def test_an_order_whose_answer_was_not_written_is_looked_up(core: Core) -> None:
     ended = directly(core)
-    text = ended.journal.read_text().splitlines(keepends=True)
-    ended.journal.write_text("".join(line for line in text if '"answer"' not in line))
+    text = journal_of(ended).read_text().splitlines(keepends=True)
+    journal_of(ended).write_text("".join(line for line in text if '"answer"' not in line))
 
     import_journals(core.record, core.settings.home, by="keeper")
     looked_up(core)

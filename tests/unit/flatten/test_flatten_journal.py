@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.store.rows import Mode
-from workers.flatten.journal import FlattenJournal, JournalHeader, finished, pending_journals
+from workers.flatten.journal import FlattenJournal, JournalHeader, finished, pending_journals, read_journal
+from workers.flatten.optional_journal import OptionalJournal
 
 
 def header() -> JournalHeader:
@@ -71,3 +73,37 @@ def test_a_file_system_without_links_takes_a_journal_too(tmp_path: Path, monkeyp
     with pytest.raises(PermissionError):
         FlattenJournal(tmp_path, header())
     journal.close()
+
+
+def test_where_no_journal_can_be_written_one_line_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    home = tmp_path / "home"
+    home.write_text("a file")
+
+    journal = OptionalJournal(home, header(), said.append)
+    journal.write("ended", flat=True)
+    journal.close()
+
+    assert (journal.path, len(said)) == (None, 1)
+    assert "so it lacks what follows: Not a directory" in said[0]
+    assert journal.name == "flatten-argo-20260130T150000000000Z"
+
+
+def test_on_a_full_disk_a_journal_ends_and_says_so_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    journal = OptionalJournal(tmp_path, header(), said.append)
+
+    def refuse(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    journal.write("ended", flat=True)
+    journal.write("ended", flat=True)
+
+    assert said == [
+        f"the journal cannot be written to {journal.path}, so it lacks what follows: No space left on device"
+    ]
+    [path] = pending_journals(tmp_path)
+    assert read_journal(path) is not None
+    with finished(path) as ready:
+        assert ready
