@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from config.schema.executor import Executors, ExecutorSettings
+from config.schema.ownership import require_own
 from config.schema.settings import Settings
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.symbols import canonical
@@ -71,20 +72,30 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
     Only the names are read from the file, so that accounts can be stopped while other parts of it are wrong.
 
     Raises:
-        ConfigInvalid: the file cannot be read or lacks *executor*, or the command has neither a name nor `--all`,
-            or has both.
+        ConfigInvalid: the file cannot be read or lacks *executor*, or another user can write it, or the command has
+            neither a name nor `--all`, or has both.
     """
-    try:
-        tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {error}")]) from None
     # With neither a name nor `--all` no account is named; with both, they contradict each other.
     if every == (executor is not None):
         raise ConfigInvalid([Problem(key="EXECUTOR", message="name one executor, or --all")])
+    # With the names of another user's file, `--all` would stop none of this user's accounts.
+    require_own(settings.executors)
+    tables = _tables(settings)
     if executor is not None and executor not in tables:
         message = f"{executor!r} is not in {settings.executors}; there is {', '.join(tables)}"
         raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
     return list(tables) if executor is None else [executor]
+
+
+def _tables(settings: Settings) -> dict[str, object]:
+    message = "executors is not a table"
+    try:
+        tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
+        if isinstance(tables, dict):
+            return tables
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = str(error)
+    raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {message}")])
 
 
 def check_name(settings: Settings, executor: str | None) -> None:

@@ -1,6 +1,7 @@
 """Load what every command needs: settings, addresses and executors. Problems are raised as `ConfigInvalid`."""
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterable
@@ -12,13 +13,15 @@ from config.executors import load_executors
 from config.logs import configure_logs, register_secret
 from config.places import elsewhere, located_settings, require_home
 from config.schema.executor import Executors
+from config.schema.ownership import ownership_problem
 from config.schema.settings import Settings, executor_keys, variable
 from config.services import effective
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.times import moment_of
 from pipeline.startup.acting import name_accounts
-from pipeline.startup.arguments import parsed
+from pipeline.startup.arguments import names_of, parsed
 from pipeline.store.record import Record
+from pipeline.store.statements import sql
 
 
 def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = False) -> Settings:
@@ -110,6 +113,23 @@ def open_to_change(settings: Settings, names: Iterable[str] | None = None) -> Re
     """Return the record for a command that changes something, and print which home and accounts the command acts on."""
     name_accounts(settings, names)
     return open_record(settings)
+
+
+def names_to_stop(settings: Settings, executor: str | None, *, every: bool) -> list[str]:
+    """Return the names like `names_of`, for a command that stops accounts.
+
+    If the file is missing or is another user's, one executor that the record knows can still be stopped.
+
+    Raises:
+        ConfigInvalid: as for `names_of`, or the address of PostgreSQL is not known.
+        RecordUnavailable: PostgreSQL is away, and the file cannot be used.
+    """
+    path = settings.executors
+    if executor is not None and not every and (ownership_problem(path) is not None or not os.access(path, os.R_OK)):
+        with open_record(settings) as record:
+            if record.do(sql("removed_executors", "known"), {"executor_id": executor}):
+                return [executor]
+    return names_of(settings, executor, every=every)
 
 
 def stop_on_signals() -> threading.Event:

@@ -16,7 +16,7 @@ from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
 from pipeline.startup.acting import name_accounts
 from pipeline.startup.arguments import me, names_of
-from pipeline.startup.context import executors_for, open_record, open_to_change, settings_for_a_person
+from pipeline.startup.context import executors_for, names_to_stop, open_record, open_to_change, settings_for_a_person
 from pipeline.store.record import Record
 from pipeline.views.account_schemas import SwitchStatusView
 from pipeline.views.flatten_progress import FlattenProgress, wait_for_flat
@@ -47,7 +47,7 @@ def flatten(
         with open_record(settings) as record:
             echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
         return
-    names = names_of(settings, executor, every=every)
+    names = (names_of if direct else names_to_stop)(settings, executor, every=every)
     run = _directly if direct else _with_the_keeper
     try:
         flat = run(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)

@@ -12,7 +12,7 @@ from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.switches import Switch, SwitchKind, reason_of
 from pipeline.startup.arguments import me, names_of
-from pipeline.startup.context import executors_for, open_to_change, settings_for_a_person
+from pipeline.startup.context import executors_for, names_to_stop, open_to_change, settings_for_a_person
 from pipeline.views.account_schemas import SwitchStatusView
 
 Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
@@ -62,7 +62,7 @@ def _turn(
     kind: SwitchKind, executor: list[str] | None, *, every: bool, why: str | None, by: str | None, as_json: bool
 ) -> None:
     settings = settings_for_a_person(kind.value, anywhere=True)
-    names = names_of(settings, _one(executor), every=every)
+    names = names_to_stop(settings, _one(executor), every=every)
     with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.turn(name, kind, by=by or me(), why=why) for name in names]

@@ -78,6 +78,15 @@ def test_the_same_command_again_changes_nothing(core: Core) -> None:
     assert len(core.rows("SELECT * FROM switch_history")) == 1
 
 
+def test_beside_another_users_file_an_account_that_the_record_knows_is_halted(core: Core) -> None:
+    core.run(core.send("AAPL"))
+    core.executors_path.chmod(0o666)
+
+    assert [each["kind"] for each in said("halt", "argo")[0]["switches"]] == ["halted"]
+    assert all(run("halt", name).exit_code != 0 for name in ("theirs", "--all"))
+    assert len(core.rows("SELECT * FROM switch")) == 1
+
+
 def test_resume_lifts_everything_and_lets_paused_entries_go_at_once(core: Core) -> None:
     run("pause", "argo")
     entry = core.send("AAPL")
