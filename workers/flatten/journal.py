@@ -17,7 +17,9 @@ from pipeline.model.orders import OrderRequest
 from pipeline.store.rows import Mode
 
 _FOLDER = "journal"
-_IMPORTED = ".imported"
+_IMPORTED, _DAMAGED = ".imported", ".damaged"
+# A line that is JSON, but not what `FlattenJournal` writes, raises one of these.
+_WRONG_LINE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,11 @@ class JournaledOrder:
 class Journal:
     """The content of one journal file."""
 
-    header: JournalHeader
+    #: None: the first line cannot be read.
+    header: JournalHeader | None = None
     orders: dict[UUID, JournaledOrder] = field(default_factory=dict)
+    #: The numbers of the lines that are not what `FlattenJournal` writes.
+    damaged: list[int] = field(default_factory=list)
 
 
 class FlattenJournal:
@@ -101,13 +106,18 @@ def journal_name(header: JournalHeader) -> str:
 
 def pending_journals(home: Path) -> list[Path]:
     """Return the files that were not imported yet, by executor, the oldest first."""
-    return sorted((home / _FOLDER).glob("flatten-*.jsonl"))
+    return sorted(path for path in (home / _FOLDER).glob("flatten-*.jsonl") if path.is_file())
 
 
-def mark_imported(path: Path) -> None:
+def damaged_journals(home: Path) -> list[Path]:
+    """Return the files of which at least one line could not be imported."""
+    return sorted((home / _FOLDER).glob(f"flatten-*{_DAMAGED}"))
+
+
+def mark_imported(path: Path, *, damaged: bool = False) -> None:
     """Rename a file, so that it is not imported again."""
     if path.exists():
-        path.rename(path.with_name(path.name + _IMPORTED))
+        path.rename(path.with_name(path.name + (_DAMAGED if damaged else _IMPORTED)))
 
 
 @contextmanager
@@ -127,30 +137,38 @@ def finished(path: Path) -> Iterator[bool]:
         yield True
 
 
-def read_journal(path: Path) -> Journal | None:
-    """Return the content of a file; None when it was cut off in its first line, before any order was sent."""
-    journal: Journal | None = None
-    for text in path.read_text("utf-8").splitlines():
+def read_journal(path: Path) -> Journal:
+    """Return the content of a file, as far as it can be read.
+
+    An incomplete line at the end is no damage. If it is an order's, the order was not sent, since its whole line is on
+    the disk first.
+    """
+    journal = Journal()
+    *texts, incomplete = path.read_bytes().split(b"\n")
+    for number, text in enumerate(texts, 1):
         try:
-            line = json.loads(text)
-        except ValueError:
-            # This line is incomplete, so it is the last one. If it is an order's, the order was not sent, since its
-            # whole line is on the disk first.
-            break
-        match line.pop("event"):
-            case "began":
-                journal = Journal(header=_HEADER.validate_python(line))
-            case "order" if journal is not None:
-                order = _order(line)
-                journal.orders[order.execution_id] = order
-            case "answer" if journal is not None:
-                order = journal.orders[UUID(line["execution_id"])]
-                order.outcome, order.message, order.order_id = line["outcome"], line["message"], line["order_id"]
-                # Journals of earlier releases do not have this key.
-                order.request_id = line.get("request_id")
-            case _:
-                pass
+            _add_line(journal, json.loads(text))
+        except _WRONG_LINE:
+            journal.damaged.append(number)
+    with suppress(*_WRONG_LINE):
+        _add_line(journal, json.loads(incomplete))
     return journal
+
+
+def _add_line(journal: Journal, line: dict[str, Any]) -> None:
+    match line.pop("event"):
+        case "began":
+            journal.header = _HEADER.validate_python(line)
+        case "order":
+            order = _order(line)
+            journal.orders[order.execution_id] = order
+        case "answer":
+            order = journal.orders[UUID(line["execution_id"])]
+            order.outcome, order.message, order.order_id = line["outcome"], line["message"], line["order_id"]
+            # Journals of earlier releases do not have this key.
+            order.request_id = line.get("request_id")
+        case _:
+            pass
 
 
 def _order(line: dict[str, Any]) -> JournaledOrder:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+import psycopg
 import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -36,25 +37,41 @@ log = structlog.get_logger(__name__)
 def import_journals(record: Record, home: Path, *, by: str) -> int:
     """Import every journal file whose writer has closed it, and rename it; return how many files were renamed.
 
+    Of a damaged file, everything that can be read is imported; `doctor` names it from then on.
+
     Raises:
         RecordUnavailable: PostgreSQL is away.
     """
     done = 0
     for path in pending_journals(home):
-        with finished(path) as ready:
-            if not ready:
-                continue
-            journal = read_journal(path)
-            if journal is not None and record.run(partial(_import_journal, path.name, journal, by)):
-                log.warning("journal.imported", file=path.name, orders=len(journal.orders), by=journal.header.by)
-            mark_imported(path)
-            done += 1
+        try:
+            with finished(path) as ready:
+                if ready:
+                    _import_file(record, path, by)
+                    done += 1
+        except OSError as error:
+            # The other files must not wait until a person has made this one readable.
+            log.error("journal.unreadable", file=str(path), error=error.strerror)  # noqa: TRY400 -- no fault of ours
     return done
 
 
-def _import_journal(name: str, journal: Journal, by: str, connection: Connection[DictRow]) -> bool:
+def _import_file(record: Record, path: Path, by: str) -> None:
+    journal = read_journal(path)
+    damaged = bool(journal.damaged)
+    try:
+        if journal.header is not None and record.run(partial(_import_journal, path.name, journal, journal.header, by)):
+            log.warning("journal.imported", file=path.name, orders=len(journal.orders), by=journal.header.by)
+    except (ValueError, psycopg.DataError, psycopg.IntegrityError):
+        damaged = True  # PostgreSQL refuses a value, so nothing of the file was imported.
+    if damaged:
+        log.error("journal.damaged", file=str(path), lines=journal.damaged)
+    mark_imported(path, damaged=damaged)
+
+
+def _import_journal(
+    name: str, journal: Journal, header: JournalHeader, by: str, connection: Connection[DictRow]
+) -> bool:
     """Import the halt and every order of a file; return False when the file was imported before."""
-    header = journal.header
     values = {"file": name, "executor_id": header.executor_id, "orders": len(journal.orders), "by": by}
     if not execute(connection, sql("journal", "record_import"), values):
         return False

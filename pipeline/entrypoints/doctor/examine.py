@@ -18,6 +18,7 @@ from pipeline.entrypoints.doctor.clocks import (
 )
 from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, no_address
+from pipeline.entrypoints.doctor.journals import check_journals
 from pipeline.entrypoints.doctor.open_orders import check_open_orders
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
 from pipeline.entrypoints.doctor.restores import check_restore
@@ -68,7 +69,7 @@ def examine(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> li
                 findings += _of_broker(broker.result(), clock)
         finally:
             record.close()
-    return [*findings, *_left_over(findings), *check_disks(settings.home)]
+    return [*findings, *_left_over(findings), *check_journals(settings.home), *check_disks(settings.home)]
 
 
 def _left_over(findings: list[CheckResult]) -> Iterator[CheckResult]:

@@ -197,7 +197,6 @@ def test_a_file_cut_off_in_a_line_is_read_up_to_that_line(core: Core) -> None:
 
     told = read_journal(journal_of(ended))
 
-    assert told is not None
     assert len(told.orders) == 1
 
 

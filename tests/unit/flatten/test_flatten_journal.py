@@ -11,8 +11,21 @@ from typing import Any
 
 import pytest
 
+from pipeline.entrypoints.doctor.journals import check_journals
+from pipeline.model.orders import OrderSide
+from pipeline.store.record import Record
 from pipeline.store.rows import Mode
-from workers.flatten.journal import FlattenJournal, JournalHeader, finished, pending_journals, read_journal
+from tests.rule_cases import position
+from workers.flatten.direct import closing_order
+from workers.flatten.journal import (
+    FlattenJournal,
+    JournalHeader,
+    damaged_journals,
+    finished,
+    pending_journals,
+    read_journal,
+)
+from workers.flatten.journal_import import import_journals
 from workers.flatten.optional_journal import OptionalJournal
 
 
@@ -104,6 +117,51 @@ def test_on_a_full_disk_a_journal_ends_and_says_so_once(tmp_path: Path, monkeypa
         f"the journal cannot be written to {journal.path}, so it lacks what follows: No space left on device"
     ]
     [path] = pending_journals(tmp_path)
-    assert read_journal(path) is not None
+    assert read_journal(path).header == header()
     with finished(path) as ready:
         assert ready
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b"5",
+        b'{"a":1}',
+        b'{"event":"began"}',
+        b'{"event":"order","request":[]}',
+        b"\xff\xfe",
+        b"x",
+        b"",
+        b"[" * 9999,
+    ],
+)
+def test_a_damaged_line_is_passed_over_and_its_number_is_kept(tmp_path: Path, text: bytes) -> None:
+    journal = FlattenJournal(tmp_path, header())
+    order = closing_order(position(3), OrderSide.SELL)
+    request = order.request.to_json()
+    journal.write("order", execution_id=order.execution_id, request=request, reference_price="100")
+    journal.close()
+    began, sent = journal.path.read_bytes().splitlines()
+    journal.path.write_bytes(b"\n".join([began, text, sent, b'{"event":"order","execu']))
+
+    told = read_journal(journal.path)
+
+    assert (told.header, list(told.orders), told.damaged) == (header(), [order.execution_id], [2])
+
+
+def test_the_import_goes_on_after_a_damaged_file_and_doctor_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    for number, content in enumerate((b"[]\n", b"\xff\n", b"cut off")):
+        (folder / f"flatten-argo-{number}.jsonl").write_bytes(content)
+    os.mkfifo(folder / "flatten-argo-3.jsonl")
+    (folder / "flatten-argo-4.jsonl").mkdir()
+
+    with Record("postgresql://nobody@127.0.0.1:1/nothing", connections=1) as record:
+        assert import_journals(record, tmp_path, by="keeper") == 3
+
+    names = [folder / f"flatten-argo-{number}.jsonl.damaged" for number in (0, 1)]
+    assert damaged_journals(tmp_path) == names
+    [finding] = check_journals(tmp_path)
+    assert all(str(name) in finding.saw for name in names)
