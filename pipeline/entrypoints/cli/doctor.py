@@ -10,6 +10,7 @@ import typer
 
 from config.places import origin_of, with_shipped_files
 from config.schema.settings import Settings
+from pipeline.entrypoints.cli.options import finite
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, findings_json, worst
@@ -27,7 +28,12 @@ _CLEAR = "\x1b[H\x1b[2J"  # The cursor to the top left, and an empty screen.
 def doctor(
     seconds: Annotated[
         float | None,
-        typer.Argument(metavar="SECONDS", min=0.5, help="With --watch: the seconds between two checks; 5 by default."),
+        typer.Argument(
+            metavar="SECONDS",
+            min=0.5,
+            callback=finite,
+            help="With --watch: the seconds between two checks; 5 by default.",
+        ),
     ] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Repeat the checks until Ctrl-C.")] = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from config.logs import configure_logs
+from pipeline.entrypoints.cli.options import finite
 from pipeline.entrypoints.cli.output import echo_json
 
 #: A seed that the drill chooses itself is below this: enough for different drills, and short enough to type.
@@ -18,7 +19,9 @@ def drill(
     *,
     signals: Annotated[int, typer.Option(min=1, max=17_000, help="How many signals to send.")] = 200,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed breaks the same things.")] = None,
-    pace: Annotated[float, typer.Option(min=0.1, max=200, metavar="PER_SECOND", help="How fast, at most.")] = 20,
+    pace: Annotated[
+        float, typer.Option(min=0.1, max=200, callback=finite, metavar="PER_SECOND", help="How fast, at most.")
+    ] = 20,
     exits: Annotated[
         bool, typer.Option("--exits", help="Half of the signals close what the others open; exits are timed.")
     ] = False,

@@ -6,7 +6,7 @@ import httpx
 import typer
 
 from config.schema.settings import Settings
-from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.options import AsJson, finite
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.startup.arguments import executor_of
@@ -59,8 +59,12 @@ def fault(
     ],
     *,
     on: Annotated[FaultTarget | None, typer.Option(help="The requests that it hits; by default orders.")] = None,
-    probability: Annotated[float, typer.Option(min=0, max=1, help="The part of the requests that it hits.")] = 1.0,
-    for_s: Annotated[float, typer.Option("--for", metavar="SECONDS", min=1, help="Until it ends by itself.")] = 60.0,
+    probability: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="The part of the requests that it hits.")
+    ] = 1.0,
+    for_s: Annotated[
+        float, typer.Option("--for", metavar="SECONDS", min=1, callback=finite, help="Until it ends by itself.")
+    ] = 60.0,
     executor: Annotated[str | None, typer.Option(help="Only the account of this executor.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
-from pipeline.entrypoints.cli.options import AsJson, ByMachine
+from pipeline.entrypoints.cli.options import AsJson, ByMachine, finite
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
@@ -31,7 +31,10 @@ def flatten(
     why: Why = None,
     by: ByMachine = None,
     wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most until the account is flat.")
+        float,
+        typer.Option(
+            min=0, callback=finite, metavar="SECONDS", help="How long to wait at most until the account is flat."
+        ),
     ] = 60.0,
     direct: Annotated[
         bool, typer.Option("--direct", help="Trade directly at the broker from here; works without PostgreSQL.")

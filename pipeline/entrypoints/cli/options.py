@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+import math
 import sys
 from typing import Annotated, BinaryIO
 
@@ -13,6 +14,13 @@ ByMachine = Annotated[str | None, typer.Option(help="Who; your login name and ma
 Since = Annotated[
     str | None, typer.Option("--since", metavar="T", help="Only from then on: RFC 3339, or 90s, 15m, 2h, 3d ago.")
 ]
+
+
+def finite(number: float | None) -> float | None:
+    """Refuse `inf`, and `nan` where the option has no bounds."""
+    if number is not None and not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is not a finite number.")
+    return number
 
 
 def standard_input() -> BinaryIO:

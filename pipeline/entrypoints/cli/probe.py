@@ -8,7 +8,7 @@ import typer
 
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.settings import Settings
-from pipeline.entrypoints.cli.options import AsJson
+from pipeline.entrypoints.cli.options import AsJson, finite
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -40,7 +40,10 @@ def probe(
         str | None, typer.Option(help="A symbol that the account does not hold; chosen when not given.")
     ] = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=60, help="How long to wait at most for each order.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=1, max=60, callback=finite, help="How long to wait at most for each order."
+        ),
     ] = 15.0,
     as_json: AsJson = False,
 ) -> None:

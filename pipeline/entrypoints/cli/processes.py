@@ -11,6 +11,7 @@ import typer
 from config.checks.not_yet import not_enforced_yet
 from config.logs import configure_logs
 from config.places import is_as_shipped, origin_of, require_home, settings_for_up
+from pipeline.entrypoints.cli.options import finite
 from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.startup.acting import name_accounts
@@ -24,7 +25,8 @@ log = structlog.get_logger(__name__)
 def up(
     *,
     seconds: Annotated[
-        float | None, typer.Option("--for", metavar="SECONDS", help="Stop after this many seconds.")
+        float | None,
+        typer.Option("--for", min=0, callback=finite, metavar="SECONDS", help="Stop after this many seconds."),
     ] = None,
     source: Annotated[str | None, typer.Option(help="The producer's source, or none.")] = None,
     without: Annotated[str, typer.Option(help="Processes not to run, separated by commas.")] = "",

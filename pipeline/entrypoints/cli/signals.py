@@ -11,7 +11,7 @@ import typer
 
 from config.schema.executor import Executors
 from config.schema.settings import Settings
-from pipeline.entrypoints.cli.options import standard_input
+from pipeline.entrypoints.cli.options import finite, standard_input
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.intake import Intake, Recorded
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
@@ -42,7 +42,10 @@ def send(
     wait: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", help="Wait at most so long until each is decided: an order id or a reason, not a fill."
+            min=0,
+            callback=finite,
+            metavar="SECONDS",
+            help="Wait at most so long until each is decided: an order id or a reason, not a fill.",
         ),
     ] = 0.0,
     direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
