@@ -1,6 +1,7 @@
 """`tradewire flatten`: close all positions, through keeper and workers or directly at the broker."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -114,8 +115,10 @@ def _say(executor_id: str, progress: FlattenProgress) -> None:
 
 
 def _say_line(executor_id: str, as_json: bool, line: str) -> None:  # noqa: FBT001 -- bound by partial
-    # Progress must not mix with the JSON on standard output.
-    echo(f"{executor_id}: {line}", err=as_json)
+    # An output that cannot be written, such as a closed pipe or a full disk, must not keep a position open.
+    with suppress(OSError):
+        # Progress must not mix with the JSON on standard output.
+        echo(f"{executor_id}: {line}", err=as_json)
 
 
 def _end_of(end: FlattenOutcome) -> str:

@@ -1,11 +1,39 @@
 """Print lines for a person, or JSON for a program."""
 
+import io
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from pipeline.model.texts import json_text, printable
+
+
+class ClosedOutput(io.TextIOWrapper):
+    """Takes the place of an output that was closed before the start. The command works, but nobody sees its lines."""
+
+    lost = False
+
+    def write(self, text: str) -> int:
+        """Note that a text is lost."""
+        self.lost = self.lost or bool(text)
+        return super().write(text)
+
+
+def replace_closed_outputs() -> ClosedOutput | None:
+    """Give the command the outputs that its caller has closed; return what takes the place of standard output.
+
+    Without it, the first file or connection that is opened would get the number of the closed output.
+    """
+    if sys.stderr is None:
+        sys.stderr = ClosedOutput(Path(os.devnull).open("wb"))  # noqa: SIM115 -- open until the end
+    if sys.stdout is not None:
+        return None
+    replaced = ClosedOutput(Path(os.devnull).open("wb"))  # noqa: SIM115 -- open until the end
+    sys.stdout = replaced
+    return replaced
 
 
 def echo(*lines: str, err: bool = False) -> None:

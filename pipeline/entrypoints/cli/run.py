@@ -7,7 +7,7 @@ from pathlib import Path
 
 from config.left_over import left_over_variables
 from pipeline.entrypoints.cli.commands import build
-from pipeline.entrypoints.cli.output import echo
+from pipeline.entrypoints.cli.output import ClosedOutput, echo, replace_closed_outputs
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.model.errors import ConfigInvalid, MissingRights, TradewireError, Unavailable
 
@@ -17,9 +17,10 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 def main() -> None:
     """Run the command. Exit 2 for a wrong setting or argument or a missing database right, and 1 for other errors."""
+    closed = replace_closed_outputs()
     watch_lifeline()
     try:
-        build(sys.argv[1:])()
+        _run(closed)
     except ConfigInvalid as error:
         for problem in error.problems:
             echo(str(problem), err=True)
@@ -42,6 +43,16 @@ def main() -> None:
         echo(f"tradewire: {error.filename or 'the output'} cannot be written: {error.strerror}", err=True)
         # At a normal exit, the interpreter would try to write the rest of the output.
         os._exit(1)
+
+
+def _run(closed: ClosedOutput | None) -> None:
+    try:
+        build(sys.argv[1:])()
+    except SystemExit as ended:
+        if closed is None or not closed.lost or ended.code:
+            raise
+        echo("tradewire: the output cannot be written: it is closed", err=True)
+        sys.exit(1)
 
 
 def _folder_was_removed() -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.cli import run
+from pipeline.entrypoints.cli import flatten, run
+from pipeline.entrypoints.cli.output import ClosedOutput
 
 
 def test_a_removed_working_folder_is_named(
@@ -24,3 +25,28 @@ def test_a_removed_working_folder_is_named(
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == "tradewire: the working folder was removed: change to another one\n"
+
+
+@pytest.mark.parametrize("arguments", [["reasons"], ["reasons", "--json"], ["executions", "--help"]])
+def test_a_closed_output_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "argv", ["tradewire", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "tradewire: the output cannot be written: it is closed\n"
+    assert isinstance(sys.stdout, ClosedOutput)
+    sys.stdout.close()
+
+
+def test_flatten_goes_on_when_nobody_reads_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_lines: str, err: bool = False) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(flatten, "echo", refuse)
+
+    flatten._say_line("argo", as_json=False, line="held: nothing")
