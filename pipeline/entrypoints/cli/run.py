@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def main() -> None:
 
 def _run(closed: ClosedOutput | None) -> None:
     try:
-        build(sys.argv[1:])()
+        command = build(sys.argv[1:])
+        # `start` ends the command at a Ctrl-C for as long as modules load, and `build` loads the most.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        command()
     except SystemExit as ended:
         if closed is None or not closed.lost or ended.code:
             raise

@@ -10,7 +10,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, _end)
     from pipeline.entrypoints.cli.run import main as run  # noqa: PLC0415 -- slow
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.entrypoints.cli import flatten, run
+from pipeline.entrypoints.cli import flatten, run, start
 from pipeline.entrypoints.cli.output import ClosedOutput
 
 
@@ -50,3 +52,20 @@ def test_flatten_goes_on_when_nobody_reads_its_lines(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(flatten, "echo", refuse)
 
     flatten._say_line("argo", as_json=False, line="held: nothing")
+
+
+def test_while_the_commands_module_loads_ctrl_c_ends_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: list[object] = []
+
+    def build(_arguments: list[str]) -> Callable[[], None]:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return lambda: handlers.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(run, "build", build)
+    try:
+        start.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert handlers == [start._end, signal.default_int_handler]
