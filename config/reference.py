@@ -47,7 +47,7 @@ _OTHER_VARIABLES = (
         "<NAME>_API_KEY",
         "The API key of an executor's account, with its name in capitals: `ARGO_API_KEY`. Required in paper and live.",
     ),
-    ("<NAME>_API_SECRET", "The secret of this key."),
+    ("<NAME>_API_SECRET", "The secret of this key. Mode exchange sends only keys with the secret `paper-exchange`."),
     ("ALPACA_API_KEY", "The API key for market data, for the source `alpaca`."),
     ("ALPACA_API_SECRET", "The secret of this key."),
     (

@@ -95,7 +95,7 @@ def _shared_account_problems(tables: Tables, settings: Settings) -> list[Problem
         keys, number = executor_keys(settings, executor_id), _text(table, "account")
         url = _text(table, "base_url") or ""
         address = url if base_url_faults(url) else normal_address(url)
-        if address and not gets_keys(_text(table, "mode") or "", address):
+        if keys and not gets_keys(_text(table, "mode") or "", keys[1].get_secret_value()):
             keys = None
         other = by_key.setdefault((address, keys[0]), executor_id) if keys else executor_id
         if other != executor_id:

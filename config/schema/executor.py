@@ -50,7 +50,7 @@ class ExecutorSettings(Section):
 
     base_url_allowed: Annotated[str, AfterValidator(_host)] | None = None
     """The host of its base_url, or of TRADEWIRE_EXCHANGE_URL, where tradewire does not know it: another broker's, or
-    another machine's exchange, which gets no keys. It never admits a host of another mode. Default: none."""
+    another machine's exchange. It never admits a host of another mode. Default: none."""
 
     account: Word | None = None
     """The account's number, in quotes. The executor trades only this account. Mode live needs it.

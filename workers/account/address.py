@@ -4,13 +4,10 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from config.schema.broker_hosts import gets_keys, host_fault
+from config.schema.broker_hosts import EXCHANGE_SECRET, gets_keys, host_fault
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings, executor_keys
 from pipeline.model.errors import ConfigInvalid, Problem
-
-#: Sent to the paper exchange in place of an account's secret: it opens an account for any key that it has not seen.
-EXCHANGE_SECRET = "paper-exchange"  # noqa: S105 -- it opens nothing but play money on this machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +29,7 @@ def account_address(executor: ExecutorSettings, *, settings: Settings, exchange_
     base_url = executor.base_url
     if executor.mode == "exchange":
         base_url = base_url or exchange_url
-        if keys is None or not gets_keys(executor.mode, base_url or ""):
+        if keys is None or not gets_keys(executor.mode, keys[1].get_secret_value()):
             keys = (executor.id, SecretStr(EXCHANGE_SECRET))
     if base_url is None or keys is None:
         message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"

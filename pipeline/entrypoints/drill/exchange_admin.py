@@ -10,7 +10,7 @@ from pipeline.entrypoints.drill.ledgers import HeldOrder
 from pipeline.entrypoints.drill.processes import DrillFailed, wait_until
 from pipeline.entrypoints.drill.schedule import FaultBody
 from pipeline.entrypoints.drill.sending import PRICE
-from workers.account.address import EXCHANGE_SECRET
+from config.schema.broker_hosts import EXCHANGE_SECRET
 
 #: Dollars in each account: enough for any number of signals, since a drill does not test buying power.
 _CASH = "1000000000"

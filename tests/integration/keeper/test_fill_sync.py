@@ -10,7 +10,7 @@ from alpaca.trading.client import TradingClient
 
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import status_at_exchange
-from workers.account.address import EXCHANGE_SECRET
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from workers.keeper.fill_sync import FillSync
 
 

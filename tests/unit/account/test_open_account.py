@@ -78,8 +78,22 @@ def test_services_json_names_no_broker_as_the_exchange(monkeypatch: pytest.Monke
         effective(load_settings())
 
 
-def test_an_exchange_on_this_machine_gets_the_executors_keys(here: ScriptedServer) -> None:
-    assert keys_sent(load_settings(), executor("exchange"), here) == ("argo-key", "argo-secret")
+def test_an_exchange_on_this_machine_gets_no_keys_of_a_broker(here: ScriptedServer) -> None:
+    assert keys_sent(load_settings(), executor("exchange"), here) == ("argo", "paper-exchange")
+
+
+def test_a_key_with_the_secret_of_the_exchange_names_an_account_there(
+    monkeypatch: pytest.MonkeyPatch, here: ScriptedServer
+) -> None:
+    monkeypatch.setenv("ARGO_API_SECRET", "paper-exchange")
+
+    assert keys_sent(load_settings(), executor("exchange"), here) == ("argo-key", "paper-exchange")
+
+
+def test_a_practice_account_of_a_broker_gets_the_executors_keys(here: ScriptedServer) -> None:
+    at = executor("paper", base_url=here.url)
+
+    assert keys_sent(load_settings(), at, here) == ("argo-key", "argo-secret")
 
 
 def test_another_exchange_gets_the_name_of_the_executor_as_its_key(monkeypatch: pytest.MonkeyPatch) -> None:

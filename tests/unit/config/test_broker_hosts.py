@@ -121,7 +121,8 @@ def test_an_address_is_kept_in_the_form_that_was_checked(url: str, normal: str) 
     assert normal_address(url) == normal
 
 
-def test_the_exchange_of_another_machine_gets_no_keys() -> None:
-    assert gets_keys("exchange", "http://127.0.0.1:8100")
-    assert not gets_keys("exchange", "https://exchange.example.org")
-    assert gets_keys("paper", "https://broker.example.org")
+def test_the_paper_exchange_gets_no_secret_of_a_broker() -> None:
+    assert not gets_keys("exchange", "a-broker's")
+    assert gets_keys("exchange", "paper-exchange")
+    assert gets_keys("paper", "a-broker's")
+    assert gets_keys("live", "a-broker's")
