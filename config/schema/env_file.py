@@ -1,35 +1,41 @@
-"""Check the lines of a `.env` file."""
+"""Read the variables of a `.env` file once, and check its lines."""
 
-import os
 from io import StringIO
 from pathlib import Path
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from config.schema.ownership import ownership_problem
-from pipeline.model.errors import Problem
+from config.schema.ownership import read_own
+from pipeline.model.errors import ConfigInvalid, Problem
 
 
-def unreadable_lines(path: Path) -> list[Problem]:
-    """Return a problem for each wrong line, or one for a file that cannot be read or that another user can write.
+def variables_of(path: Path) -> tuple[dict[str, str], list[Problem]]:
+    """Return the variables of the file, without empty ones, and a problem for each wrong line.
 
-    It is no problem if there is no file, or if the folder may not be entered, in which case it holds no file for us.
+    There is one problem if the file cannot be read or another user can write it, and none if there is no file. With a
+    problem, there are no variables.
     """
-    if not os.path.exists(path):  # noqa: PTH110 -- unlike `Path.exists`, it is False in a folder that may not be entered
-        return []
-    if (problem := ownership_problem(path)) is not None:
-        return [problem]
     try:
-        content = path.read_bytes()
+        path.stat()
+    except OSError:
+        return {}, []
+    try:
+        content = read_own(path)
+    except ConfigInvalid as error:
+        return {}, list(error.problems)
     except OSError as error:
-        return [Problem(key=str(path), message=f"cannot be read ({error.strerror})")]
+        return {}, [Problem(key=str(path), message=f"cannot be read ({error.strerror})")]
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return [Problem(key=f"{path}:{line}", message="is not UTF-8 text")]
-    return [
+        return {}, [Problem(key=f"{path}:{line}", message="is not UTF-8 text")]
+    problems = [
         Problem(key=f"{path}:{each.original.line}", message="is not a line like NAME=value")
         for each in parse_stream(StringIO(text))
         if each.error
     ]
+    if problems:
+        return {}, problems
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}, []

@@ -7,7 +7,7 @@ signals and a broker's keys to that user's servers, and such a home would let th
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # A user who can write to this folder can change the code, too, so its files need no check.
 _SHIPPED = Path(__file__).resolve().parent.parent
+
+#: Linux follows as many symbolic links on the way to one file.
+_MOST_LINKS = 40
 
 
 def require_own(path: Path) -> None:
@@ -28,36 +31,71 @@ def require_own(path: Path) -> None:
         raise ConfigInvalid([problem])
 
 
+def read_own(path: Path) -> bytes:
+    """Return the content of the file *path*, if no other user could choose or change it while it was opened.
+
+    Raises:
+        ConfigInvalid: `ownership_problem` finds a problem, or the file was replaced while it was opened.
+        OSError: The file cannot be read.
+    """
+    with open_own(path) as file:
+        return file.read()
+
+
+def open_own(path: Path) -> BinaryIO:
+    """Open the file *path* to read its bytes. What was opened is checked, not only what *path* leads to.
+
+    Raises:
+        ConfigInvalid: `ownership_problem` finds a problem, or the file was replaced while it was opened.
+        OSError: The file cannot be opened.
+    """
+    require_own(path)  # Before it is opened, too: to open a pipe of another user would wait for that user.
+    file = path.open("rb")
+    try:
+        _require_opened(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_opened(path: Path, file: BinaryIO) -> None:
+    require_own(path)
+    if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        raise ConfigInvalid([Problem(key=str(path), message="was replaced while it was opened; try again")])
+
+
 def ownership_problem(path: Path) -> Problem | None:
     """Return the problem if a user other than this one and root can write the file or folder *path*, or replace it.
 
-    Checked are *path*, the folder that holds it, and, behind symbolic links, the file that is read and its folder. Each
-    must belong to this user, to root, or to the owner of tradewire's code. With `sudo`, the files of the person who
-    called it are accepted, too.
+    Checked are *path*, every folder that holds it up to the root, and every symbolic link on the way, each with the
+    folders that hold it. Each must belong to this user, to root, or to the owner of tradewire's code. With `sudo`, the
+    files of the person who called it are accepted, too. Folders that hold the code need no check.
 
-    No other user may have the right to write. The folder above may be open to all if it is sticky, like /tmp: there,
+    No other user may have the right to write. A folder on the way may be open to all if it is sticky, like /tmp: there,
     only owners replace their entries. Write access of a group is accepted if it is this process's group or the primary
     group of the owner, because many systems create files with it (umask 002) and give each user such a group alone.
-    Where all users share one primary group, write access of that group is accepted as well.
+    Where all users share one primary group, write access of that group is accepted as well. It is refused if a POSIX
+    access list exists, because the bits of the group then stand for every user and group of the list.
 
     What is mounted read-only is accepted from any owner: such volumes of containers often have another owner.
-    Of a path that does not exist, the folder is checked. Systems without such users, like Windows, are not checked.
+    Of a path that does not exist, the folders are checked. Systems without such users, like Windows, are not checked.
     """
     if not hasattr(os, "geteuid"):
         return None
-    given = path.absolute()
-    read = Path(os.path.realpath(given))  # Unlike `resolve`, it raises nothing for links in a circle.
+    try:
+        given = path.absolute()
+    except OSError:
+        return None  # The working folder was removed, so nothing can be read there.
+    way, read = _way(given)
     if read.is_relative_to(_SHIPPED):
         return None
-    for place in dict.fromkeys((given, read)):
-        if fault := _fault(place, sticky_is_safe=False):
-            behind = "" if place == given else f"leads to {place}, which "
-            return Problem(key=str(path), message=behind + fault)
-    for folder in dict.fromkeys((given.parent, Path(os.path.realpath(given.parent)), read.parent)):
-        if _SHIPPED.is_relative_to(folder):
+    for place in way:
+        on_the_way = place not in (given, read)
+        if on_the_way and (_SHIPPED.is_relative_to(place) or place.is_relative_to(_SHIPPED)):
             continue
-        if fault := _fault(folder, sticky_is_safe=True):
-            return Problem(key=str(path), message=f"is in {folder}, which {fault}")
+        if fault := _fault(place, sticky_is_safe=on_the_way):
+            return Problem(key=str(path), message=_relation(place, given, read) + fault)
     return None
 
 
@@ -71,6 +109,39 @@ def is_of_another_user(path: Path) -> bool:
     read = Path(os.path.realpath(path))
     stats = [] if read.is_relative_to(_SHIPPED) else [_stat(path), _stat(read)]
     return any(found is not None and found.st_uid not in _trusted() for found in stats)
+
+
+def _relation(place: Path, given: Path, read: Path) -> str:
+    if place == given:
+        return ""
+    if place == read:
+        return f"leads to {place}, which "
+    return f"leads through {place}, which " if place.is_symlink() else f"is in {place}, which "
+
+
+def _way(given: Path) -> tuple[list[Path], Path]:
+    """Return each folder and link through which the system reaches *given*, and the place that it reads in the end."""
+    done, rest, links = Path(given.anchor), list(reversed(given.parts[1:])), 0
+    way = [done]
+    while rest:
+        part = rest.pop()
+        if part == "..":
+            done = done.parent
+            continue
+        place = done / part
+        way.append(place)
+        try:
+            target = place.readlink()
+        except OSError:
+            done = place  # It is no link, or it is missing.
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return way, place
+        if target.is_absolute():
+            done = Path(target.anchor)
+        rest.extend(part for part in reversed(target.parts) if part != target.anchor)
+    return list(dict.fromkeys([*way, done])), done
 
 
 def _stat(place: Path) -> os.stat_result | None:
@@ -95,11 +166,20 @@ def _fault(place: Path, *, sticky_is_safe: bool) -> str | None:
     keeps_content = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
     if not keeps_content or (sticky_is_safe and found.st_mode & stat.S_ISVTX):
         return None
-    open_to_group = found.st_mode & stat.S_IWGRP and not _own_group(found)
+    open_to_group = found.st_mode & stat.S_IWGRP and not (_own_group(found) and not _has_access_list(place))
     if found.st_mode & stat.S_IWOTH or open_to_group:
         remedy = f"run `chmod go-w {place}`, or use another folder"
         return f"belongs to the user {_name(found.st_uid)}, but other users can write to it; {remedy}"
     return None
+
+
+def _has_access_list(place: Path) -> bool:
+    if not hasattr(os, "getxattr"):
+        return False  # macOS, whose access lists Python cannot read.
+    try:
+        return bool(os.getxattr(place, "system.posix_acl_access", follow_symlinks=False))
+    except OSError:
+        return False  # There is none, or the file system has none.
 
 
 def _trusted() -> set[int]:

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.schema.addresses import host_names, networks
-from config.schema.env_file import unreadable_lines
+from config.schema.env_file import variables_of
 from config.schema.problems import Location, problems_of
 from config.schema.setting_values import (
     database_address,
@@ -132,6 +131,7 @@ class Settings(BaseSettings):
 
     _numbers = field_validator("port", "api_rate", "cadence_s", "fallback_after_s", mode="before")(plain_number)
     _env_file: Path | None = PrivateAttr(default=None)
+    _in_file: dict[str, str] = PrivateAttr(default_factory=dict)
     _last_started: bool = PrivateAttr(default=False)
 
     @property
@@ -160,9 +160,7 @@ class Settings(BaseSettings):
 
     def file_environment(self) -> dict[str, str]:
         """Return the variables of the `.env` file that was read, without empty ones."""
-        if self._env_file is None:
-            return {}
-        return {name: value for name, value in dotenv_values(self._env_file).items() if value}
+        return dict(self._in_file)
 
 
 def load_settings(env_file: str | Path | None = ".env") -> Settings:
@@ -183,18 +181,18 @@ def readable_settings(env_file: str | Path | None = ".env") -> tuple[Settings, l
     This is for checks that look for further problems after these. Processes use `load_settings`.
     """
     path = Path(env_file).absolute() if env_file is not None else None
-    problems = unreadable_lines(path) if path is not None else []
+    in_file, problems = variables_of(path) if path is not None else ({}, [])
     if problems:
         path = None
-    read = path if path is not None and os.path.exists(path) else None  # noqa: PTH110 -- see `unreadable_lines`
+    values = _values_of(in_file)
     try:
-        settings = Settings(_env_file=read)
+        settings = Settings(**values)
     except ValidationError as error:
         problems += problems_of(error, key=_variable_at, describe=_meaning_at, secret=_is_secret)
         wrong = {_field(fault["loc"]) for fault in error.errors(include_input=False)}
         defaults: dict[str, Any] = {field: Settings.model_fields[field].default for field in wrong}
-        settings = Settings(_env_file=read, **defaults)
-    settings._env_file = path  # noqa: SLF001 - the executors' keys are read from the same file later
+        settings = Settings(**values | defaults)
+    settings._env_file, settings._in_file = path, in_file  # noqa: SLF001 - the executors' keys are among the variables
     return settings, problems
 
 
@@ -226,6 +224,13 @@ def unknown_variables(settings: Settings) -> list[str]:
     known = {variable(field) for field in Settings.model_fields} | BETWEEN_PROCESSES
     ours = [name for name in settings.environment() if name.upper().startswith(PREFIX)]
     return sorted(name for name in ours if name.upper() not in known)
+
+
+def _values_of(in_file: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of the fields that *in_file* sets and the environment of the process does not."""
+    given = {name.upper() for name, value in os.environ.items() if value}
+    named = {name.upper(): value for name, value in in_file.items()}
+    return {field: named[variable(field)] for field in Settings.model_fields if variable(field) in named.keys() - given}
 
 
 def _field(location: Location) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from config.schema.ownership import require_own
+from config.schema.ownership import read_own
 from config.schema.problems import did_you_mean
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -22,9 +22,8 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
         ConfigInvalid: The file is missing, is not text or is not TOML; the message names the line. Or another user can
             write it.
     """
-    require_own(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+        return tomllib.loads(read_own(path).decode("utf-8-sig"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         message = f"is not TOML: {error}"
     except UnicodeDecodeError:

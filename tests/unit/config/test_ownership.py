@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -14,7 +16,7 @@ from config.alerts import load_alerts
 from config.executors import load_executors
 from config.places import settings_for_up, shipped
 from config.schema.ownership import ownership_problem
-from config.schema.settings import load_settings
+from config.schema.settings import executor_keys, load_settings
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.supervisor.home_lock import lock_home
 from pipeline.model.errors import ConfigInvalid
@@ -111,6 +113,98 @@ def test_a_link_to_the_file_of_another_user_is_refused(folder: Path) -> None:
     (folder / ".env").symlink_to(real)
 
     assert f".env: leads to {real}, which belongs to the user nobody" in refusal(load_settings)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_far_below_a_folder_that_others_may_write_is_refused(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Another user could rename a folder above, and put a folder with other files of this user in its place."""
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    for each in (".env", "config"):
+        (tmp_path / each).rename(tmp_path / "a/b/c" / each)
+    monkeypatch.chdir(tmp_path / "a/b/c")
+    READERS[name]()
+
+    (tmp_path / "a").chmod(0o777)
+
+    assert f"is in {tmp_path / 'a'}, which belongs to" in refusal(READERS[name])
+
+
+@AS_ROOT
+def test_a_link_of_another_user_behind_a_link_of_this_user_is_refused(folder: Path) -> None:
+    (folder / "real").mkdir()
+    (folder / ".env").rename(folder / "real/.env")
+    (folder / "hop").symlink_to("real")
+    (folder / ".env").symlink_to("hop/.env")
+    assert load_settings().port == 1
+
+    given_away(folder / "hop")
+
+    assert f".env: leads through {folder / 'hop'}, which belongs to the user nobody" in refusal(load_settings)
+
+
+@AS_ROOT
+def test_a_step_up_out_of_the_folder_of_another_user_is_refused(folder: Path) -> None:
+    (folder / "theirs").mkdir()
+    given_away(folder / "theirs")
+
+    assert f"is in {folder / 'theirs'}, which" in refusal(lambda: load_settings("theirs/../.env"))
+
+
+def test_links_in_a_circle_end(folder: Path) -> None:
+    (folder / "here").symlink_to("there")
+    (folder / "there").symlink_to("here")
+
+    assert ownership_problem(folder / "here/.env") is None
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "other").write_text("PORT=2")
+    whole = Path.open
+
+    def swapped(path: Path, mode: str) -> BinaryIO:
+        file = cast("BinaryIO", whole(path, mode))
+        (folder / "other").replace(path)
+        return file
+
+    monkeypatch.setattr(Path, "open", swapped)
+
+    assert "was replaced while it was opened" in refusal(load_settings)
+
+
+def test_the_variables_are_those_of_the_file_that_was_checked(folder: Path) -> None:
+    (folder / ".env").write_text("ARGO_API_KEY=mine\nARGO_API_SECRET=mine")
+    read, absent = load_settings(), load_settings(folder / "later.env")
+    for name in (".env", "later.env"):
+        (folder / name).write_text("ARGO_API_KEY=theirs\nARGO_API_SECRET=theirs")
+        (folder / name).chmod(0o666)
+
+    keys = executor_keys(read, "argo")
+
+    assert keys is not None
+    assert keys[0] == "mine"
+    assert executor_keys(absent, "argo") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Python reads access lists on Linux only")
+def test_an_access_list_that_lets_another_user_write_is_refused(folder: Path) -> None:
+    """The list shows only as write access of this user's own group."""
+    user, named, group, mask, other = (
+        (1, 6, 2**32 - 1),
+        (2, 6, NOBODY),
+        (4, 4, 2**32 - 1),
+        (16, 6, 2**32 - 1),
+        (32, 0, 0),
+    )
+    entries = b"".join(struct.pack("<HHI", *entry) for entry in (user, named, group, mask, other))
+    try:
+        os.setxattr(folder / ".env", "system.posix_acl_access", struct.pack("<I", 2) + entries)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    assert (folder / ".env").stat().st_gid == os.getegid()
+
+    assert "other users can write to it; run `chmod go-w" in refusal(load_settings)
 
 
 @AS_ROOT
