@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkstemp
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import pq, sql
 
+from config.schema.ownership import open_own
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
 from pipeline.entrypoints.supervisor.servers.server_spec import bare_environment
@@ -36,33 +38,47 @@ def write_backup(url: str, file: Path) -> None:
     """
     if file.exists():
         raise NotPossible(f"{file} exists: a backup never replaces a file")
-    # The file gets its final name only when it is complete.
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(mode=0o600)
-        flags = ("--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
-        _run("pg_dump", url, *flags)
-        os.link(unfinished, file)
+        # The file gets its final name only when it is complete.
+        handle, unfinished = mkstemp(prefix=f".{file.name}.", suffix=".unfinished", dir=file.parent)
     except OSError as error:
-        raise NotPossible(f"{file} cannot be written: {error.strerror}") from error
+        raise _not_written(file, error) from error
+    try:
+        # By its name, pg_dump would open what another user put there meanwhile.
+        _run("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", writes=handle)
+        os.link(unfinished, file, follow_symlinks=False)
+        if not os.path.samestat(os.fstat(handle), file.lstat()):
+            raise NotPossible(f"{file} is not the backup: another user replaces files in this folder; use another one")
+    except OSError as error:
+        raise _not_written(file, error) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        os.close(handle)
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def _not_written(file: Path, error: OSError) -> NotPossible:
+    return NotPossible(f"{file} cannot be written: {error.strerror}")
 
 
 def read_backup(url: str, file: Path, *, by: str) -> None:
     """Read *file* into the empty database at *url*, bring the schema up to date, and note the restore in the record.
 
     Raises:
+        ConfigInvalid: Another user can write the file: its functions would run in the database.
         NotPossible: The database is not empty, or the file is not a backup.
         RecordUnavailable: PostgreSQL is away.
     """
-    if _has_record(url):
-        raise NotPossible("the database holds a record: a backup is only read into an empty one, so create another")
-    _run("pg_restore", url, "--list", str(file))
-    database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
-    flags = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", f"--dbname={database}")
-    _run("pg_restore", url, *flags, str(file))
+    try:
+        archive = open_own(file)
+    except OSError as error:
+        raise NotPossible(f"{file} cannot be read: {error.strerror}") from error
+    with archive:
+        if _has_record(url):
+            raise NotPossible("the database holds a record: a backup is only read into an empty one, so create another")
+        _run("pg_restore", url, "--list", reads=archive.fileno())
+        database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        flags = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", f"--dbname={database}")
+        _run("pg_restore", url, *flags, reads=archive.fileno())
     migrate(url)
     with Record(url, connections=1, retry_for_s=3.0) as record:
         record.do(statement("restores", "note"), {"by": by, "file_name": file.name})
@@ -72,6 +88,7 @@ def replace_embedded(url: str, file: Path, *, by: str) -> str:
     """Replace the embedded record at *url* by the backup *file*; return the name under which the old database is kept.
 
     Raises:
+        ConfigInvalid: Another user can write the file; the record is unchanged.
         NotPossible: The file is not a backup; the record is unchanged.
         RecordUnavailable: PostgreSQL is away; the record is unchanged.
     """
@@ -94,12 +111,17 @@ def _has_record(url: str) -> bool:
         return connection.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone() == (True,)
 
 
-def _run(program: str, url: str, *arguments: str) -> None:
+def _run(program: str, url: str, *arguments: str, reads: int | None = None, writes: int | None = None) -> None:
+    """Run *program* with the open files *reads*, from its beginning, as its input and *writes* as its output."""
+    if reads is not None:
+        os.lseek(reads, 0, os.SEEK_SET)
     try:
         done = subprocess.run(
             [_program(program, url), *arguments],
             check=False,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if reads is None else reads,
+            stdout=subprocess.DEVNULL if writes is None else writes,
+            stderr=subprocess.PIPE,
             text=True,
             env=_environment(url),
         )
