@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from config.checks.env_file_mode import exposed_secrets
 from config.schema.addresses import base_url_faults, normal_address
 from config.schema.broker_hosts import URL_FOR, gets_keys, host_fault
 from config.schema.settings import Settings, executor_keys, key_names
@@ -29,6 +30,8 @@ def account_problems(tables: Tables, settings: Settings) -> list[Problem]:
             *_live_problems(executor_id, table, settings),
         ]
     ]
+    if any(_text(table, "mode") == "live" for table in tables.values()):
+        problems += exposed_secrets(settings)
     return problems + _shared_account_problems(tables, settings)
 
 

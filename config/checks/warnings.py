@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from config.checks.env_file_mode import exposed_secrets
 from config.checks.reachability import routes_no_entry
 from config.schema.executor import Executors, ExecutorSettings
 from config.schema.fields import plain
@@ -20,7 +21,7 @@ def warnings_of(executors: Executors, settings: Settings) -> list[Problem]:
         for name in unknown_variables(settings)
     ]
     checks = (_route, _size, _stop, _order, _groups, _firm, _retry)
-    return unknown + [
+    return [*unknown, *exposed_secrets(settings)] + [
         Problem(key=f"executors.{executor_id}.{key}", message=message)
         for executor_id, executor in executors.items()
         for check in checks

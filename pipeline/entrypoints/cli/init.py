@@ -1,5 +1,6 @@
 """`tradewire init`: write the configuration files of an installation."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,8 @@ def init(
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
+                if name == "env.example":
+                    os.fchmod(file.fileno(), 0o600)  # A copy has the same mode, and will hold keys.
                 file.write(shipped(name).read_bytes())
         except FileExistsError:
             echo(f"kept   {path}, which exists")
