@@ -162,9 +162,9 @@ def _fault(place: Path, *, sticky_is_safe: bool) -> str | None:
     if found.st_uid not in _trusted():
         remedy = f"run `chown -h {_name(os.geteuid())} {place}` if you know its content, or use another folder"
         return f"belongs to the user {_name(found.st_uid)}; {remedy}"
-    # The mode of a link means nothing. Nor does that of a device or a pipe, which keep no content.
-    keeps_content = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
-    if not keeps_content or (sticky_is_safe and found.st_mode & stat.S_ISVTX):
+    # The mode of a link means nothing. Nor does that of a device, such as a terminal.
+    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISFIFO)
+    if not any(is_kind(found.st_mode) for is_kind in kinds) or (sticky_is_safe and found.st_mode & stat.S_ISVTX):
         return None
     open_to_group = found.st_mode & stat.S_IWGRP and not (_own_group(found) and not _has_access_list(place))
     if found.st_mode & stat.S_IWOTH or open_to_group:

@@ -10,12 +10,14 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EPERM
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any, BinaryIO
 from uuid import uuid4
 
+from config.schema.ownership import open_own, ownership_problem
 from pipeline.intake.sources.protocol import UNREADABLE_TEXT, Item, SourceContext, Unreadable
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
@@ -152,13 +154,15 @@ def open_source(context: SourceContext) -> FileSource:
     """Return the source for the file that *context* names. The file is opened at the first poll.
 
     Raises:
-        ConfigInvalid: No file is named, it does not exist, or it is a folder.
+        ConfigInvalid: No file is named, it does not exist, it is a folder, or another user can write it.
     """
     path = context.path
     if not path:
         raise ConfigInvalid([Problem(key=_VARIABLE, message="the source file needs a path, or - for standard input")])
     if path != STANDARD_INPUT and (not Path(path).exists() or Path(path).is_dir()):
         raise ConfigInvalid([Problem(key=_VARIABLE, message=f"{path} is not a file")])
+    if path != STANDARD_INPUT and (problem := ownership_problem(Path(path))) is not None:
+        raise ConfigInvalid([Problem(key=_VARIABLE, message=str(problem))])
     return FileSource(path)
 
 
@@ -169,8 +173,15 @@ def _opened(path: str) -> Iterator[BinaryIO]:
         with open(_STANDARD_INPUT_FD, "rb", closefd=False) as stream:
             yield stream
     else:
-        with Path(path).open("rb") as stream:
+        with _own(path) as stream:
             yield stream
+
+
+def _own(path: str) -> BinaryIO:
+    try:
+        return open_own(Path(path))
+    except ConfigInvalid as error:
+        raise PermissionError(EPERM, "; ".join(map(str, error.problems))) from error
 
 
 def _printable(path: str) -> str:

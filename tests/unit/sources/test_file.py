@@ -97,6 +97,26 @@ def test_no_file_is_a_fault_of_the_configuration(path: str | None) -> None:
         open_source(SourceContext(path=path))
 
 
+def test_a_file_that_others_may_write_is_refused_because_its_lines_become_orders(tmp_path: Path) -> None:
+    path = written(tmp_path / "s.jsonl", json.dumps(BUY))
+    source = open_source(SourceContext(path=str(path)))
+    path.chmod(0o666)
+
+    with pytest.raises(ConfigInvalid, match=r"TRADEWIRE_SOURCE_FILE.*other users can write to it"):
+        open_source(SourceContext(path=str(path)))
+    with pytest.raises(SourceUnavailable, match="other users can write to it"):
+        read_all(source)
+
+
+def test_a_pipe_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    open_source(SourceContext(path=str(tmp_path / "pipe")))
+    (tmp_path / "pipe").chmod(0o666)
+
+    with pytest.raises(ConfigInvalid, match="other users can write to it"):
+        open_source(SourceContext(path=str(tmp_path / "pipe")))
+
+
 def test_a_file_that_goes_away_is_unavailable_and_read_once_it_is_back(tmp_path: Path) -> None:
     path = written(tmp_path / "s.jsonl", json.dumps(BUY))
     source = open_source(SourceContext(path=str(path)))
