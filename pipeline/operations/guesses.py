@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -40,6 +40,19 @@ class Guesses:
             if count < PER_MINUTE or now >= until or (network, digest(token)) in self._right:
                 return None
             return until - now
+
+    def allowed(self, address: str | None, tokens: Sequence[str]) -> tuple[str, ...]:
+        """Return those of *tokens* that *address* may try now: the ones right before, and as many others as are left.
+
+        Nothing is counted before `record`: a caller that has several threads tries and records under one lock.
+        """
+        network, now = _network(address), self._clock()
+        with self._lock:
+            count, until = self._wrong.get(network, (0, now))
+            left = PER_MINUTE if now >= until else max(0, PER_MINUTE - count)
+            known = {token for token in tokens if (network, digest(token)) in self._right}
+        others = [token for token in dict.fromkeys(tokens) if token not in known]
+        return (*known, *others[:left])
 
     def record(self, address: str | None, token: str, *, right: bool) -> None:
         """Remember whether *token*, which *address* sent, was right."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from pipeline.intake.sources.strict_json import NotJson, decode
@@ -19,6 +20,8 @@ SECRET_KEYS = ("secret", "webhook_secret", "passphrase", "password", "token", "a
 _IN_TEXT = re.compile(rf"""["']?\b(?:{"|".join(SECRET_KEYS)})["']?\s*[=:]\s*["']?([^\s,;"'}}]+)["']?""", re.IGNORECASE)
 _MASK = "***"
 _LONGEST = 4096
+# As many secrets as a JSON object can have under these keys. A text could have thousands.
+_MOST_SECRETS = len(SECRET_KEYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class WebhookBody:
 
     #: A JSON object, or text.
     content: dict[str, Any] | str
+    #: At most nine different ones; the content has no others either.
     secrets: tuple[str, ...]
 
     @property
@@ -52,7 +56,7 @@ def read_body(raw: bytes) -> WebhookBody:
     if not text:
         raise InvalidSignal(RefusalCode.UNREADABLE, "the body is empty: write a message for the alert")
     if not text.startswith(("{", "[", '"')):
-        return WebhookBody(content=_IN_TEXT.sub("", text).strip(" ,;\n\r\t"), secrets=tuple(_IN_TEXT.findall(text)))
+        return WebhookBody(content=_IN_TEXT.sub("", text).strip(" ,;\n\r\t"), secrets=_secrets_in(text))
     value = _object(text)
     secrets = tuple(str(value[key]) for key in SECRET_KEYS if isinstance(value.get(key), str | int))
     content = {key: held for key, held in value.items() if key not in SECRET_KEYS}
@@ -67,6 +71,11 @@ def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()
         content = _without(content, secret)
     text: str = storable(bounded(content))
     return text[:_LONGEST]
+
+
+def _secrets_in(text: str) -> tuple[str, ...]:
+    found = dict.fromkeys(match[1] for match in _IN_TEXT.finditer(text))
+    return tuple(islice(found, _MOST_SECRETS))
 
 
 def _without(value: Any, secret: str) -> Any:

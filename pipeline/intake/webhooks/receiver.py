@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -55,8 +56,8 @@ class RecordedDelivery:
 class GuessLimit(Protocol):
     """Counts wrong secrets by address, as `Guesses` does."""
 
-    def wait_s(self, address: str | None, token: str, /) -> float | None:
-        """Return the seconds until *address* may try *token*; None when it may try it now."""
+    def allowed(self, address: str | None, tokens: Sequence[str], /) -> tuple[str, ...]:
+        """Return those of *tokens* that *address* may try now."""
 
     def record(self, address: str | None, token: str, /, *, right: bool) -> None:
         """Remember whether *token*, which *address* sent, was right."""
@@ -87,6 +88,7 @@ class WebhookReceiver:
         self._is_main = is_main
         self._busy = busy
         self._guesses = guesses
+        self._trying = threading.Lock()
         self._unauthenticated = UnauthenticatedCounter(self._write_count)
 
     def receive(self, delivery: WebhookRequest) -> RecordedDelivery:
@@ -144,10 +146,13 @@ class WebhookReceiver:
     def _check_secrets(self, webhook: Webhook, delivery: WebhookRequest, given: tuple[str, ...]) -> None:
         # A secret belongs to its webhook: that of another one is wrong here, and stays right there.
         named = {secret: f"{webhook.name}:{secret}" for secret in given}
-        tried = [secret for secret in named if self._guesses.wait_s(delivery.peer, named[secret]) is None]
-        right = [secret for secret in tried if self._authenticates(webhook, (secret,))]
-        for secret in right or tried:
-            self._guesses.record(delivery.peer, named[secret], right=bool(right))
+        # Without the lock, deliveries at the same time would all try their secrets before the first is counted.
+        with self._trying:
+            allowed = self._guesses.allowed(delivery.peer, list(named.values()))
+            tried = [secret for secret in named if named[secret] in allowed]
+            right = [secret for secret in tried if self._authenticates(webhook, (secret,))]
+            for secret in right or tried:
+                self._guesses.record(delivery.peer, named[secret], right=bool(right))
         if right:
             return
         if len(tried) < len(named):

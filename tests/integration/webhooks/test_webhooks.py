@@ -139,6 +139,19 @@ def test_secrets_are_guessed_slowly_and_the_right_one_of_before_still_delivers(s
     assert {item["code"] for item in stage.wait_for(25)} == {"unauthorized", "too_many_requests"}
 
 
+def test_a_delivery_with_thousands_of_secrets_tries_a_few_of_them(stage: Stage) -> None:
+    def text(secrets: list[str]) -> str:
+        return " ".join(["close AAPL", *(f"key={secret}" for secret in secrets)])
+
+    guesses = [f"wrong-secret-{number}" for number in range(2900)]
+    answers = [stage.post("/webhooks/tradingview", text([*guesses, SECRET])) for _ in range(4)]
+
+    # Each tries nine secrets, so the third has two left, and the fourth has none.
+    assert [answer.status_code for answer in answers] == [401, 401, 503, 503]
+    assert SECRET not in json.dumps(stage.wait_for(4))
+    assert stage.alert_once(AN_ALERT).status_code == 503
+
+
 def test_a_secret_that_is_guessed_at_last_is_not_told_from_a_wrong_one(stage: Stage) -> None:
     for number in range(20):
         stage.post(f"/webhooks/tradingview/wrong-secret-{number}", AN_ALERT)

@@ -1,0 +1,19 @@
+"""An address may try a few wrong tokens in a minute, however it sends them."""
+
+from __future__ import annotations
+
+from pipeline.operations.guesses import PER_MINUTE, Guesses
+
+
+def test_an_address_may_try_as_many_tokens_as_it_has_wrong_ones_left() -> None:
+    now = 0.0
+    guesses = Guesses(clock=lambda: now)
+    many = [f"guess-{number}" for number in range(3 * PER_MINUTE)]
+    guesses.record("10.0.0.1", "right", right=True)
+    for token in many[:5]:
+        guesses.record("10.0.0.1", token, right=False)
+
+    assert guesses.allowed("10.0.0.1", [*many, "right"]) == ("right", *many[: PER_MINUTE - 5])
+    assert guesses.allowed("10.0.0.2", many) == tuple(many[:PER_MINUTE])
+    now = 61.0
+    assert guesses.allowed("10.0.0.1", many) == tuple(many[:PER_MINUTE])
