@@ -52,6 +52,8 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
         description=_DESCRIPTION,
         version=version("tradewire"),
         openapi_tags=_TAGS,
+        # `docs_page` serves the description.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )

@@ -1,15 +1,16 @@
-"""`/docs`: the OpenAPI description as one page, which loads nothing from other hosts."""
+"""`/openapi.json`, and `/docs`: the same description as one page, which loads nothing from other hosts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.web.api.context import WebContext
-from pipeline.entrypoints.web.page.rendering import page
+from pipeline.entrypoints.web.page.rendering import HEADERS, page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +29,35 @@ class Operation:
 
 
 def router(_: WebContext) -> APIRouter:
-    """Return the route. It needs no token, because it shows nothing from the record."""
-    routes = APIRouter()
+    """Return the routes. They need no token, because they show nothing from the record."""
+    routes = APIRouter(include_in_schema=False)
+    made: dict[Callable[[FastAPI], bytes], bytes] = {}
 
-    @routes.get("/docs", include_in_schema=False)
-    def manual(request: Request) -> HTMLResponse:
-        openapi: dict[str, Any] = request.app.openapi()
-        groups = [(tag["name"], tag["description"], _of(openapi, tag["name"])) for tag in openapi.get("tags", [])]
-        return page("manual.html", about=openapi["info"], groups=groups)
+    # Anybody may ask for these two, and each takes many milliseconds to make, so each is made once.
+    async def once(request: Request, make: Callable[[FastAPI], bytes]) -> bytes:
+        if make not in made:
+            made[make] = await run_in_threadpool(make, request.app)
+        return made[make]
+
+    @routes.get("/openapi.json")
+    async def description(request: Request) -> Response:
+        return Response(await once(request, _description), media_type="application/json")
+
+    @routes.get("/docs")
+    async def manual(request: Request) -> Response:
+        return Response(await once(request, _manual), media_type="text/html", headers=HEADERS)
 
     return routes
+
+
+def _description(app: FastAPI) -> bytes:
+    return bytes(JSONResponse(app.openapi()).body)
+
+
+def _manual(app: FastAPI) -> bytes:
+    openapi: dict[str, Any] = app.openapi()
+    groups = [(tag["name"], tag["description"], _of(openapi, tag["name"])) for tag in openapi.get("tags", [])]
+    return bytes(page("manual.html", about=openapi["info"], groups=groups).body)
 
 
 def _of(openapi: dict[str, Any], tag: str) -> list[Operation]:

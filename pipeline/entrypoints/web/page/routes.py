@@ -42,7 +42,7 @@ def router(context: WebContext) -> APIRouter:
         return page("life.html", visit=visitor, signal=found.signal.to_json(), lives=lives, which=str(which))
 
     @routes.get("/static/{name}")
-    def static(name: str) -> Response:
+    async def static(name: str) -> Response:
         found = static_files().get(name)
         if found is None:
             raise PageRefused(404, "there is no such file")
