@@ -44,7 +44,8 @@ def most_connections() -> int:
     return max(_FEWEST_CONNECTIONS, min(_MOST_CONNECTIONS, spare))
 
 
-# uvicorn closes an idle connection only after its first request, and sets no time limit for receiving a request.
+# uvicorn closes an idle connection only after its first request, and sets no time limit for receiving a request or for
+# sending an answer.
 class LimitedHttp(H11Protocol):
     """uvicorn's HTTP protocol that also closes slow connections, and an idle one when there are too many."""
 
@@ -52,17 +53,22 @@ class LimitedHttp(H11Protocol):
     headers_within_s = 10.0
     #: Seconds from the end of the headers to the end of the body. Bodies are small.
     body_within_s = 20.0
+    #: Seconds in which the client takes a part of an answer, beyond what the operating system keeps for it.
+    taken_within_s = 30.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._awaits_s: float | None = None
         self._answered = self._upgraded = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._taken_by: asyncio.TimerHandle | None = None
         self._idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the time limit; make room when there are too many connections."""
         super().connection_made(transport)
+        # Call `pause_writing` as soon as anything waits to be sent, not at 64 KiB: small answers wait too.
+        transport.set_write_buffer_limits(high=0)
         self._watch()
         if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
             self._make_room()
@@ -83,14 +89,30 @@ class LimitedHttp(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def pause_writing(self) -> None:
+        """Start the time limit for the part of the answer that waits to be sent."""
+        super().pause_writing()
+        self._taken_by = self.loop.call_later(self.taken_within_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """End this limit: the client has taken everything."""
+        super().resume_writing()
+        self._end_taking()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the time limit."""
+        """End the time limits."""
         self._await(None)
+        self._end_taking()
         super().connection_lost(exc)
 
     @property
     def _idle(self) -> bool:
         return self.conn.our_state is h11.IDLE and self.conn.their_state is h11.IDLE
+
+    def _end_taking(self) -> None:
+        if self._taken_by is not None:
+            self._taken_by.cancel()
+            self._taken_by = None
 
     def _watch(self) -> None:
         if self._upgraded:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
@@ -40,6 +40,7 @@ uvicorn.run(PlainTextResponse("in"), port=int(sys.argv[1]), lifespan="off", **se
 class Quick(LimitedHttp):
     headers_within_s = 0.5
     body_within_s = 1.0
+    taken_within_s = 0.5
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,6 +112,34 @@ def test_a_second_request_has_the_same_limit() -> None:
         assert is_closed(client)
 
 
+@pytest.mark.parametrize(("size", "asked"), [(8_000_000, 1), (40_000, 200)], ids=["large", "many"])
+def test_a_client_that_does_not_take_its_answers_is_let_go(size: int, asked: int) -> None:
+    lost = threading.Event()
+
+    class Watched(Quick):
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+            super().connection_lost(exc)
+
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * asked
+    with serving(app=PlainTextResponse(b" " * size), http=Watched) as at, sent(at, request):
+        assert lost.wait(patience(5))
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it() -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        parts = (b" " * 1_000_000 for _ in range(14))
+        await StreamingResponse(parts)(scope, receive, send)
+
+    with serving(app=stream) as at, httpx.stream("GET", "http://{}:{}/".format(*at)) as answer:
+        taken = 0
+        for part in answer.iter_raw(1_000_000):
+            taken += len(part)
+            threading.Event().wait(0.05)
+
+    assert taken == 14_000_000
+
+
 def test_a_connection_between_two_requests_stays() -> None:
     with serving() as at, httpx.Client(base_url="http://{}:{}".format(*at)) as client:
         first = client.post("/", content="one")
@@ -146,7 +175,7 @@ def test_idle_clients_beyond_the_descriptors_do_not_stop_the_server(tmp_path: Pa
         for _ in range(IDLE):
             opened.enter_context(sent(at, b""))
 
-        assert all(httpx.get(url, timeout=patience(5)).text == "in" for _ in range(20))
+        assert all(httpx.get(url, timeout=patience(5)).text == "in" for _ in range(14))
     assert log.stat().st_size < 20_000
 
 
