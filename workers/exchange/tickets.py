@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from pipeline.model.nesting import is_too_deep
 from workers.exchange.orders import ExchangeSide, OrderClass, OrderType, TimeInForce
 from workers.exchange.refusals import BAD_REQUEST, RequestRefused, bad_parameter, plain, rule
 
@@ -51,6 +52,7 @@ def read_json(body: bytes | str) -> dict[str, Any]:
     """Return the JSON object in *body*, with fractions as `Decimal`; refuse anything else."""
     try:
         found = json.loads(body or b"{}", parse_float=Decimal, parse_constant=_no_constant)
+        found = None if is_too_deep(found) else found
         # JSON can contain half of a surrogate pair, which cannot be written to an answer or to the journal.
         json.dumps(found, ensure_ascii=False, default=str).encode()
     except (ValueError, ArithmeticError, RecursionError):

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from pipeline.model.nesting import is_too_deep
+
 #: The white space of JSON.
 BLANK = " \t\r\n"
+_TOO_DEEP = "not a signal: nested too deeply"
 
 
 class NotJson(ValueError):
@@ -42,8 +45,8 @@ class _Refused:
 def decode(text: str) -> list[Element]:
     """Return the one value of *text*, or the elements if it is an array. One that is not an object has an *error*.
 
-    Numbers with a point or an exponent become Decimals. NaN, Infinity, a key given twice and characters that cannot be
-    encoded are errors of their element only.
+    Numbers with a point or an exponent become Decimals. NaN, Infinity, a key given twice, characters that cannot be
+    encoded and more than 64 levels are errors of their element only.
 
     Raises:
         NotJson: *text* is not JSON, or is nested too deeply.
@@ -56,7 +59,7 @@ def decode(text: str) -> list[Element]:
         why = "it ends too early" if unfinished else exc.msg
         raise NotJson(f"not JSON: {why}", offset=exc.pos, unfinished=unfinished) from None
     except RecursionError:
-        raise NotJson("not a signal: nested too deeply", offset=0) from None
+        raise NotJson(_TOO_DEEP, offset=0) from None
     return [_element(offset, value) for offset, value in found]
 
 
@@ -91,6 +94,8 @@ def _skip(text: str, at: int) -> int:
 
 
 def _element(offset: int, value: Any) -> Element:
+    if is_too_deep(value):
+        return Element(offset=offset, error=_TOO_DEEP)
     refused = _first_refused(value)
     if refused is not None:
         return Element(offset=offset, error=refused.why)

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar
 
 from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.nesting import is_too_deep
 from pipeline.model.orders import OrderSide
 
 #: The first digit of an amount is at most this many places away from the units digit. Any other number is refused,
@@ -23,12 +24,15 @@ def read_json(text: str) -> Any:
     """Parse an answer. Fractions become strings, not floats, so that no digit is lost.
 
     Raises:
-        BrokerUnreadable: it is not JSON.
+        BrokerUnreadable: it is not JSON, or is nested too deeply.
     """
     try:
-        return json.loads(text, parse_float=str, parse_constant=str)
+        value = json.loads(text, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         raise BrokerUnreadable("The broker's answer is not JSON.") from None
+    if is_too_deep(value):
+        raise BrokerUnreadable("The broker's answer is nested too deeply.")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
