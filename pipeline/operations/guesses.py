@@ -34,7 +34,7 @@ class Guesses:
 
     def wait_s(self, address: str | None, token: str) -> float | None:
         """Return the seconds until *address* may try *token*; None when it may try it now."""
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         with self._lock:
             count, until = self._wrong.get(network, (0, now))
             if count < PER_MINUTE or now >= until or (network, digest(token)) in self._right:
@@ -46,7 +46,7 @@ class Guesses:
 
         Nothing is counted before `record`: a caller that has several threads tries and records under one lock.
         """
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         with self._lock:
             count, until = self._wrong.get(network, (0, now))
             left = PER_MINUTE if now >= until else max(0, PER_MINUTE - count)
@@ -56,7 +56,7 @@ class Guesses:
 
     def record(self, address: str | None, token: str, *, right: bool) -> None:
         """Remember whether *token*, which *address* sent, was right."""
-        network, now = _network(address), self._clock()
+        network, now = network_of(address), self._clock()
         with self._lock:
             if right:
                 _keep(self._right, (network, digest(token)), None)
@@ -73,9 +73,14 @@ def _keep(kept: dict[K, V], key: K, value: V) -> None:
         del kept[next(iter(kept))]
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
+    """Return what counts as one address: all of this machine's own, an IPv6 network, or *address* itself."""
     try:
         known = ip_address(address or "")
     except ValueError:
         return address or ""
+    known = getattr(known, "ipv4_mapped", None) or known
+    # A program on this machine can send from any address that begins with 127.
+    if known.is_loopback:
+        return "loopback"
     return str(known) if known.version == 4 else str(ip_network((known, _IPV6_NETWORK), strict=False))  # noqa: PLR2004

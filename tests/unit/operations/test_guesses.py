@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.operations.guesses import PER_MINUTE, Guesses
+from pipeline.operations.guesses import PER_MINUTE, Guesses, network_of
 
 
 def test_an_address_may_try_as_many_tokens_as_it_has_wrong_ones_left() -> None:
@@ -17,3 +17,11 @@ def test_an_address_may_try_as_many_tokens_as_it_has_wrong_ones_left() -> None:
     assert guesses.allowed("10.0.0.2", many) == tuple(many[:PER_MINUTE])
     now = 61.0
     assert guesses.allowed("10.0.0.1", many) == tuple(many[:PER_MINUTE])
+
+
+def test_the_addresses_that_one_client_has_count_as_one() -> None:
+    own = {network_of(address) for address in ("127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.2")}
+
+    assert own == {"loopback"}
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
+    assert network_of("::ffff:10.0.0.1") == network_of("10.0.0.1") != network_of("10.0.0.2")

@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 # A listener with this many unread changes is disconnected. The client can reconnect with the number of its last change.
 _MOST_WAITING = 1000
 _MOST_LISTENERS = 100
+#: Listeners of one token, so that a token cannot take the places of all others.
+MOST_PER_TOKEN = 25
 _PAUSE_S = 1.0
 
 
@@ -24,6 +26,8 @@ class Listener:
     """A client that listens. Its queue has the state changes in order; None marks the end."""
 
     loop: asyncio.AbstractEventLoop
+    #: The name of its token.
+    name: str
     changes: asyncio.Queue[FeedChange | None] = field(default_factory=lambda: asyncio.Queue(_MOST_WAITING + 1))
 
     def hand(self, change: FeedChange) -> None:
@@ -44,11 +48,12 @@ class Broadcast:
         self._stop = threading.Event()
         self._reads = threading.Event()
 
-    def join(self) -> Listener | None:
-        """Return a new listener for the running event loop; None when there are too many."""
-        listener = Listener(loop=asyncio.get_running_loop())
+    def join(self, name: str) -> Listener | None:
+        """Return a new listener for the running event loop; None when there are too many, in all or of token *name*."""
+        listener = Listener(loop=asyncio.get_running_loop(), name=name)
         with self._lock:
-            if len(self._listeners) >= _MOST_LISTENERS:
+            of_token = sum(each.name == name for each in self._listeners)
+            if len(self._listeners) >= _MOST_LISTENERS or of_token >= MOST_PER_TOKEN:
                 return None
             self._listeners.add(listener)
             if len(self._listeners) == 1:

@@ -51,10 +51,16 @@ def router(context: WebContext) -> APIRouter:
         if known is not None and not _NUMBER.fullmatch(known):
             raise ApiError(422, "invalid_request", "Last-Event-ID: no change has this number")
         began = min(int(known), _BIGINT) if known is not None else after
-        listener = broadcast.join()
+        name = holder_of(request).name
+        listener = broadcast.join(name)
         if listener is None:
-            raise ApiError(503, "too_many_listeners", "too many clients listen already", headers={"Retry-After": "10"})
-        stream = _Stream(context, broadcast, listener, name=holder_of(request).name)
+            raise ApiError(
+                503,
+                "too_many_listeners",
+                "too many clients listen already, with this token or in all",
+                headers={"Retry-After": "10"},
+            )
+        stream = _Stream(context, broadcast, listener, name=name)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream.run(began), media_type="text/event-stream", headers=headers)
 
