@@ -168,9 +168,7 @@ def _patch_dashboard(connection: Redis) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it."""
-    parser = argparse.ArgumentParser(
-        "python -P -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard."
-    )
+    parser = argparse.ArgumentParser("python -P -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard")
     parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
     options = parser.parse_args(arguments)
     watch_lifeline()

@@ -167,8 +167,10 @@ RETURNING execution_id, seq, executor_id, symbol
 -- Of the orders without a final status that no list has just shown (*seen*), the time of the oldest intent: among the
 -- young ones, among the older ones that the broker has (*old*), and among the older ones that it may have
 -- (*unconfirmed*). *canceling* is true if a cancel was requested in the last minute, so an exit may wait for it.
+-- *pressing* is true if one is an exit, whose end leads to a next step, or should not trade any more.
 WITH waiting AS (
-    SELECT o.intended_at, o.order_id, o.cancel_asked_at
+    SELECT o.intended_at, o.order_id, o.cancel_asked_at,
+        o.order_id IS NOT NULL AND (o.role = 'exit' OR e.reason_code = 'late_order' OR o.generation < e.generation) AS pressing
     FROM broker_order AS o
     JOIN execution AS e USING (execution_id)
     WHERE o.executor_id = %(executor_id)s
@@ -180,7 +182,7 @@ WITH waiting AS (
             OR e.state IN ('accepted', 'partially_filled')
         )
     UNION ALL
-    SELECT intended_at, order_id, cancel_asked_at
+    SELECT intended_at, order_id, cancel_asked_at, false
     FROM broker_order
     WHERE executor_id = %(executor_id)s
         AND order_id IS NULL
@@ -193,7 +195,8 @@ SELECT min(intended_at) FILTER (WHERE intended_at > statement_timestamp() - %(yo
     min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS old,
     count(*) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NOT NULL) AS old_count,
     min(intended_at) FILTER (WHERE intended_at <= statement_timestamp() - %(young)s::interval AND order_id IS NULL) AS unconfirmed,
-    coalesce(bool_or(cancel_asked_at > statement_timestamp() - interval '1 minute'), false) AS canceling
+    coalesce(bool_or(cancel_asked_at > statement_timestamp() - interval '1 minute'), false) AS canceling,
+    coalesce(bool_or(pressing), false) AS pressing
 FROM waiting
 
 -- name: claim_unlisted

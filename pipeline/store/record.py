@@ -10,7 +10,12 @@ from typing import Final, Literal, LiteralString, Self, TypeVar
 
 import psycopg
 from psycopg import Connection
-from psycopg.errors import IdleInTransactionSessionTimeout, InsufficientPrivilege, ReadOnlySqlTransaction
+from psycopg.errors import (
+    DeadlockDetected,
+    IdleInTransactionSessionTimeout,
+    InsufficientPrivilege,
+    ReadOnlySqlTransaction,
+)
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -49,6 +54,7 @@ _PASSING = (
 # The errors of libpq for a server that answers in another protocol.
 _NO_POSTGRES = ("received invalid response to SSL negotiation", "expected authentication request from server")
 _BACKOFF = Backoff(first_s=0.05, longest_s=2.0)
+_TRIES_OF_DEADLOCKED = 3
 
 
 class Usual(Enum):
@@ -153,6 +159,8 @@ class Record:
                 else:
                     self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
+                # PostgreSQL takes a second to find a deadlock, and then ends one of the two units. That one is run again.
+                over = over and not (isinstance(error, DeadlockDetected) and tries < _TRIES_OF_DEADLOCKED)
                 # Only a RecordUnavailable can pass while this process waits.
                 if over or not isinstance(cause, RecordUnavailable):
                     raise cause from None

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
@@ -72,16 +71,14 @@ class FillSync:
         known = set(self.record.all(str, sql("fills", "listed"), values))
         fresh = [fill for fill in listed if fill.fill_id not in known]
         recorded = 0
-        # One order at a time, so that no transaction waits for one order while it holds another one.
-        for _, fills in groupby(sorted(fresh, key=attrgetter("order_id")), key=attrgetter("order_id")):
-            recorded += self._record_order(account_number, list(fills))
+        # One fill at a time: a transaction that holds the row of one fill's order and symbol must not wait for another.
+        for fill in sorted(fresh, key=attrgetter("order_id")):
+            recorded += self._record_fill(account_number, fill)
         if recorded:
             log.info("fills.itemised", executor_id=self.runtime.executor.id, count=recorded)
         return recorded
 
-    def _record_order(self, account_number: str, fills: Sequence[FillReport]) -> int:
+    def _record_fill(self, account_number: str, fill: FillReport) -> bool:
         return self.record.run(
-            lambda connection: sum(
-                record_fill(connection, account_number, fill, source=FillSource.ACTIVITY) for fill in fills
-            )
+            lambda connection: record_fill(connection, account_number, fill, source=FillSource.ACTIVITY)
         )

@@ -46,6 +46,8 @@ class _OpenOrders:
     unconfirmed: datetime | None
     #: Whether a cancel of one of them was requested in the last minute, so that an exit may wait for it.
     canceling: bool
+    #: Whether one of them is an exit, whose end leads to a next step, or should not trade any more.
+    pressing: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,8 @@ class OrderPolling:
             orders = self._open_orders(set())
             if self.runtime.snapshots.refusal() is not None:
                 return 0
-            if orders.canceling or self.interval.is_due(stream):
+            # A stream may lose the end of such an order, so it does not slow these polls.
+            if orders.canceling or self.interval.is_due(NO_STREAM if orders.pressing else stream):
                 moved = self._poll(orders, stream)
             # The equity monitor reads such an account often enough, and a second reader would double the cost.
             if not self.runtime.executor.limits_equity and self._is_active():

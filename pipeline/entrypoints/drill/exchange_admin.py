@@ -6,11 +6,11 @@ from decimal import Decimal
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from pipeline.entrypoints.drill.ledgers import HeldOrder
 from pipeline.entrypoints.drill.processes import DrillFailed, wait_until
 from pipeline.entrypoints.drill.schedule import FaultBody
 from pipeline.entrypoints.drill.sending import PRICE
-from config.schema.broker_hosts import EXCHANGE_SECRET
 
 #: Dollars in each account: enough for any number of signals, since a drill does not test buying power.
 _CASH = "1000000000"

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from alpaca.trading.client import TradingClient
 
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import status_at_exchange
-from config.schema.broker_hosts import EXCHANGE_SECRET
 from workers.keeper.fill_sync import FillSync
 
 

@@ -58,3 +58,32 @@ def test_an_exit_that_waits_for_a_cancel_is_as_urgent_as_without_a_stream(core: 
     core.rows("UPDATE broker_order SET cancel_asked_at = now()")
 
     assert [cost(core, trigger, after_s) for after_s in (0, 2, 2)] == [1, 1, 1]
+
+
+def test_the_end_of_an_exit_is_looked_for_as_often_as_without_a_stream(core: Core, trigger: PollTrigger) -> None:
+    core.rows("UPDATE broker_order SET role = 'exit'")
+
+    assert [cost(core, trigger, after_s) for after_s in (0, 2, 2)] == [1, 1, 1]
+
+
+LATE = "UPDATE execution SET reason_code = 'late_order'"
+#: A newer order follows an earlier one, which works at the broker.
+REQUEUED = """
+    INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side,
+        quantity, reference_price, request, ended_at)
+    SELECT execution_id, 2, executor_id, account_number, left(client_order_id, -1) || '2', role, symbol, side, quantity,
+        reference_price, request, now()
+    FROM broker_order;
+    UPDATE execution SET generation = 2
+"""
+
+
+@pytest.mark.parametrize("given_up", [LATE, REQUEUED])
+def test_a_cancel_that_failed_is_repeated_as_often_as_without_a_stream(
+    core: Core, trigger: PollTrigger, given_up: str
+) -> None:
+    core.rows(given_up)
+    core.faults({"on": "cancel", "kind": "5xx_before", "count": 3})
+
+    # Each poll asks for the list and for the cancel.
+    assert [cost(core, trigger, after_s) for after_s in (0, 2, 2)] == [2, 2, 2]

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 from structlog.testing import capture_logs
 
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
 from tests.integration.keeper.test_keeper_follow import by_hand
 from tests.integration.tracker.stages import MuteProxy, a_stream, running, stream_row, tracking
-from config.schema.broker_hosts import EXCHANGE_SECRET
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 from websockets.sync.server import ServerConnection, serve
 
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from tests.factories import Core, until
 from tests.integration.tracker.stages import a_stream, stream_row, tracking
 from tests.unit.brokers import payloads
-from config.schema.broker_hosts import EXCHANGE_SECRET
 from workers.brokers.alpaca.stream_connection import StreamTiming
 from workers.tracker.update_recorder import MOST_ODDITIES, UpdateRecorder
 
