@@ -159,7 +159,7 @@ class Record:
                 else:
                     self._outage.record_failure(cause)
                 over = self.stopping.is_set() or (deadline is not None and time.monotonic() + pause > deadline)
-                # PostgreSQL takes a second to find a deadlock, and then ends one of the two units. That one is run again.
+                # PostgreSQL takes a second to find a deadlock, and then ends one of the two units. It is run again.
                 over = over and not (isinstance(error, DeadlockDetected) and tries < _TRIES_OF_DEADLOCKED)
                 # Only a RecordUnavailable can pass while this process waits.
                 if over or not isinstance(cause, RecordUnavailable):

@@ -69,8 +69,8 @@ def test_the_end_of_an_exit_is_looked_for_as_often_as_without_a_stream(core: Cor
 LATE = "UPDATE execution SET reason_code = 'late_order'"
 #: A newer order follows an earlier one, which works at the broker.
 REQUEUED = """
-    INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role, symbol, side,
-        quantity, reference_price, request, ended_at)
+    INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role, symbol,
+        side, quantity, reference_price, request, ended_at)
     SELECT execution_id, 2, executor_id, account_number, left(client_order_id, -1) || '2', role, symbol, side, quantity,
         reference_price, request, now()
     FROM broker_order;

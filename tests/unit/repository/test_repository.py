@@ -92,7 +92,10 @@ def test_the_procfile_runs_what_up_runs() -> None:
 
 def test_every_start_of_a_module_leaves_the_working_folder_out() -> None:
     sources = [
-        path for folder in ("config", "pipeline", "workers") for path in (_ROOT / folder).rglob("*") if path.is_file()
+        path
+        for folder in ("config", "pipeline", "workers")
+        for path in (_ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
     ]
     texts = {path: path.read_text(errors="replace") for path in [_ROOT / "Procfile", *sources]}
     start = re.compile(r"""(?:"-P", )?"-m"|python3? (?:-P )?-m (?:pipeline|workers|config)\b""")
