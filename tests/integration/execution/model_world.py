@@ -60,8 +60,9 @@ _TIMES = {
     "dead_letter": ("opened_at", "closed_at"),
 }  # fmt: skip
 _TABLES = (
-    "history", "attempt", "dead_letter", "broker_order", "execution", "signal", "account_snapshot", "holding", "switch",
-    "switch_history", "account_watch", "account_day", "market_day", "asset", "request_budget",
+    "history", "attempt", "dead_letter", "fill", "fill_change", "holding_closed", "broker_order", "execution", "signal",
+    "account_snapshot", "holding", "switch", "switch_history", "account_watch", "account_day", "market_day", "asset",
+    "request_budget",
 )  # fmt: skip
 _FOLLOW_EVERY_S = 2.0
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from config.schema.broker_hosts import EXCHANGE_SECRET
 from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.store.rows import ExecutionRow
 from tests.core_fixtures import Processes
@@ -90,8 +91,8 @@ def test_an_exit_with_other_keys_sells_nothing_by_the_reading_of_the_account_bef
     core: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(core)
-    for name in ("ARGO_API_KEY", "ARGO_API_SECRET"):
-        monkeypatch.setenv(name, "another")
+    monkeypatch.setenv("ARGO_API_KEY", "another")
+    monkeypatch.setenv("ARGO_API_SECRET", EXCHANGE_SECRET)
     broker, _ = open_account(core.executors["argo"], settings=core.settings, exchange_url=core.exchange.url)
     terms = {"symbol": "AAPL", "side": OrderSide.BUY, "quantity": Decimal(5), "type": "market", "time_in_force": "day"}
     broker.submit(OrderRequest(client_order_id="by-hand", **terms))
