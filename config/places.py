@@ -177,13 +177,14 @@ def _without_foreign_home(here: Settings) -> Settings:
 
 def _is_place(here: Settings) -> bool:
     ours = {variable(field) for field in Settings.model_fields}
-    own_home = os.path.isdir(here.home) and not is_of_another_user(here.home)  # noqa: PTH112 -- see `unreadable_lines`
+    # Unlike those of `Path`, these functions raise nothing in a folder that may not be entered.
+    own_home = os.path.isdir(here.home) and not is_of_another_user(here.home)  # noqa: PTH112
     return own_home or _has_files(here.folder) or not ours.isdisjoint(here.file_environment())
 
 
 def _has_files(folder: Path) -> bool:
     path = folder / FILES["executors.toml"]
-    return os.path.exists(path) and not is_of_another_user(path)  # noqa: PTH110 -- see `unreadable_lines`
+    return os.path.exists(path) and not is_of_another_user(path)  # noqa: PTH110 -- see `_is_place`
 
 
 def _runs(home: Path) -> bool:

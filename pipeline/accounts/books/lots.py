@@ -1,4 +1,4 @@
-"""ClosedPart the fills of one symbol at one account: lots that entries opened, and the exits that closed them. Pure."""
+"""Match the fills of one symbol at one account: lots that entries opened, and the exits that closed them. Pure."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class OpenLot:
 class ClosedPart:
     """A part of one exit's fill, and the part of the lot that it closed."""
 
-    #: None: by the record, nobody opened what the exit closed.
+    #: None: the record has no entry that opened what the exit closed.
     entry: BookFill | None
     exit: BookFill
     #: The quantity that was traded, with the lot's sign.

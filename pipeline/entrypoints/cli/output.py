@@ -12,7 +12,7 @@ from pipeline.model.texts import json_text, printable
 
 
 class ClosedOutput(io.TextIOWrapper):
-    """Takes the place of an output that was closed before the start. The command works, but nobody sees its lines."""
+    """Takes the place of an output that was closed before the start. The command works, but its lines are lost."""
 
     lost = False
 

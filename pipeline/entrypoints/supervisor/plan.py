@@ -85,7 +85,7 @@ class _Ports:
         self.remarks: list[str] = []
         self.reservations = Reservations()
         self.web = self._take("web", WEB_PORT if settings.port is None else settings.port)
-        # A proxy sends requests with secrets to the port that was set, whoever listens there.
+        # A proxy sends requests with secrets to the port that was set, also if another program listens there.
         if web and settings.port not in (None, 0, self.web):
             self.reservations.release()
             message = f"another program listens on {settings.port}: end it, or set PORT to a free port"

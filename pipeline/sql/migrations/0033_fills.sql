@@ -58,7 +58,7 @@ CREATE TABLE fill_alias (
 );
 
 -- Symbols whose fills changed, and the time of the earliest fill that did: what is computed from fills is computed again
--- from there. Whoever does that removes the row.
+-- from there. The process that does so removes the row.
 CREATE TABLE fill_change (
     account_number text NOT NULL,
     symbol text NOT NULL,
@@ -276,7 +276,7 @@ BEGIN
 END $$;
 
 -- An exit has closed by *less* less than *closed_before*: what it closed last is given back first. What no strategy held
--- was closed after all the rest, and is given back to nobody.
+-- was closed after all the rest, and is given back to no strategy.
 CREATE FUNCTION give_back(o broker_order, closed_before numeric, less numeric) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     taken holding_closed;
