@@ -82,7 +82,7 @@ def _check_start(record: Record, executors: Executors, settings: Settings, *, di
 def _record_all(
     lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
 ) -> Iterator[dict[str, Any]]:
-    """Record each signal as it is read, and print the answer at once, unless *follow* is set."""
+    """Record each signal as it is read, and yield its answer. Unless *follow* is set, also print it at once."""
     away: RecordUnavailable | None = None
     until = 0.0
     for line in lines:
