@@ -45,7 +45,7 @@ def send(
             min=0,
             callback=finite,
             metavar="SECONDS",
-            help="Wait at most so long until each is decided: an order id or a reason, not a fill.",
+            help="Wait at most this long until every signal is decided: an order id or a reason, not a fill.",
         ),
     ] = 0.0,
     direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
