@@ -29,7 +29,9 @@ from pipeline.model.errors import Unavailable
 #: Closing waits this long for the server's answer, in seconds.
 _CLOSES_WITHIN_S = 0.5
 # While more frames wait to be recorded, the library reads nothing, not even the answer to a ping.
-_MOST_WAITING_FRAMES = 4096
+_MOST_WAITING_FRAMES = 1024
+# An update has about two kilobytes. With the number above, waiting frames take 64 MiB at most.
+_LONGEST_FRAME = 64 * 1024
 _SCHEMES = {"http": "ws", "https": "wss"}
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _LONGEST_REPORT = 200
@@ -181,7 +183,7 @@ def _open(url: str, within_s: float) -> ClientConnection:
         opened = _encrypted(plain, uri.host) if uri.secure else plain
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.settimeout(None)
-        protocol = ClientProtocol(uri, logger=_QUIET)
+        protocol = ClientProtocol(uri, logger=_QUIET, max_size=_LONGEST_FRAME)
         # This module pings itself: a ping of the library's shows nobody when it was answered.
         websocket = ClientConnection(
             opened, protocol, ping_interval=None, close_timeout=_CLOSES_WITHIN_S, max_queue=_MOST_WAITING_FRAMES
