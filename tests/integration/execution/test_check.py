@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from pipeline.model.states import State
-from tests.factories import Core, executor_toml
+from tests.factories import Core, executor_toml, until
 from tests.integration.limited_stage import filled
 from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import Transition
@@ -54,9 +55,14 @@ def test_entries_judged_at_once_see_each_others_reservations(core: Core) -> None
     core.runtimes["argo"].snapshots.read()
     power = core.runtimes["argo"].broker.account().buying_power
     symbols = [f"Q{chr(65 + n)}" for n in range(8)]
-    most = int(power / 4 / 101)
+    most = int(power / 2 / 101)
 
-    verdicts = list(core.pool.map(lambda symbol: judge(core, symbol, worker=symbol, quantity=most), symbols))
+    with psycopg.connect(core.database_url) as other:
+        # Until this transaction ends, four checks at once can read reservations, and none can write its own.
+        other.execute("LOCK TABLE broker_order IN SHARE MODE")
+        judged = [core.pool.submit(judge, core, symbol, worker=symbol, quantity=most) for symbol in symbols]
+        until(lambda: core.rows("SELECT count(DISTINCT pid) AS n FROM pg_locks WHERE NOT granted")[0]["n"] == 4)
+    verdicts = [each.result() for each in judged]
 
     reserved = sum(
         verdict.order.quantity * verdict.order.reference_price for verdict in verdicts if isinstance(verdict, Intended)
