@@ -6,11 +6,13 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 import structlog
 
@@ -20,7 +22,9 @@ from pipeline.entrypoints.web.app import make_app
 from pipeline.operations import guesses
 from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
+from tests.factories import until
 from tests.integration.execution_states import Rows
+from tests.waiting import patience
 from tests.web import BEARER, TOKEN, serving, web_context
 
 #: The routes without a token: health probes have none, and the documentation shows no data of the record.
@@ -197,6 +201,26 @@ def test_tokens_are_guessed_slowly_and_those_in_use_go_on_working(client: httpx.
     assert status(TOKEN) == 200
     assert [status(f"guess-{number}") for number in range(25)] == [401] * 20 + [429] * 5
     assert status(TOKEN) == 200
+
+
+def test_wrong_tokens_that_arrive_together_are_counted_before_they_are_looked_up(
+    record: Record, redis_url: str, database_url: str
+) -> None:
+    def status(number: int) -> int:
+        headers = {"Authorization": f"Bearer guess-{number}"}
+        return httpx.get(url, headers=headers, timeout=patience(20)).status_code
+
+    with serving(web_context(record, redis_url)) as client, psycopg.connect(database_url) as holder:
+        url = client.base_url.join("/api/v1/signals")
+        # No token can be looked up while this connection holds the table.
+        holder.execute("LOCK TABLE api_token IN ACCESS EXCLUSIVE MODE")
+        with ThreadPoolExecutor(30) as senders:
+            sent = [senders.submit(status, number) for number in range(30)]
+            until(lambda: sum(one.done() for one in sent) >= 10)
+            holder.rollback()
+            statuses = sorted(one.result() for one in sent)
+
+    assert statuses == [401] * 20 + [429] * 10
 
 
 def test_a_forwarded_address_does_not_lift_the_limit_for_wrong_tokens(client: httpx.Client) -> None:
