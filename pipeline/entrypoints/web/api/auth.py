@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.entrypoints.web.api.peer import peer_of
 from pipeline.entrypoints.web.api.sessions import HEADER, LASTS_S, BrowserSession, Sessions
+from pipeline.model.errors import TradewireError
 from pipeline.operations.ended_sessions import end_session, has_ended
 from pipeline.operations.guesses import Guesses
 from pipeline.operations.request_rates import RequestRates
@@ -92,6 +93,25 @@ class Gate:
             self._keep_ended(session.nonce, ended)
         return None if ended else session
 
+    def holder_of_session(self, request: Request) -> Holder | None:
+        """Return the holder of the token with which the person of *request* logged in; None when there is none."""
+        session = self.session_of(request)
+        return None if session is None or session.name is None else self.named(session.name)
+
+    def remembers(self, request: Request, token: str | None) -> bool:
+        """Return whether *request* has a *token* or a session that was lately found to be right, without a look-up."""
+        if token is not None:
+            known, holder = self.known(token)
+            return known and holder is not None
+        session, now = self.sessions.of(request), time.monotonic()
+        if session is None or session.name is None:
+            return False
+        with self._lock:
+            ended, looked_until = self._ended.get(session.nonce, (True, 0.0))
+            holder, kept_until = self._kept.get(f"name:{session.name}", (None, 0.0))
+        lasts = session.name == MAIN or (holder is not None and now < kept_until)
+        return lasts and not ended and now < looked_until
+
     def end_session(self, session: BrowserSession) -> None:
         """End *session* at once in this web process, and within 5 s in all others."""
         end_session(self._record, session.nonce, lasts_s=LASTS_S)
@@ -160,6 +180,18 @@ async def may_read(gate: Gate, request: Request) -> bool:
     """Return whether the request has a token or a session with the scope `read`. One without either is not refused."""
     holder = await _holder_of(gate, request, await token_of(request))
     return holder is not None and Scope.READ in holder.scopes
+
+
+async def is_known(gate: Gate, request: Request, token: str | None) -> bool:
+    """Return whether *request* has a right *token* or a session. One that cannot be looked up now is not known."""
+    try:
+        if token is not None:
+            return await _holder_of_token(gate, request, token) is not None
+        # The signature is checked first: a thread would cost more than the answer 429.
+        has_session = gate.sessions.of(request) is not None
+        return has_session and await run_in_threadpool(gate.holder_of_session, request) is not None
+    except (ApiError, TradewireError):
+        return False
 
 
 async def _holder_of(gate: Gate, request: Request, token: str | None) -> Holder | None:
