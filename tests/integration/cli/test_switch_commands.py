@@ -238,7 +238,7 @@ def test_flatten_without_the_record_names_the_way_that_needs_none(
     assert "--direct" in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["pause", "reduce", "halt", "resume"])
+@pytest.mark.parametrize("command", ["pause", "reduce", "halt", "resume", "flatten"])
 def test_two_names_are_refused_with_what_to_write(core: Core, command: str) -> None:
     result = run(command, "argo", "prop_firm")
 
