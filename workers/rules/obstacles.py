@@ -13,7 +13,7 @@ from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold
 from workers.rules.exit_forms import taken
 
-#: For the broker, a single order makes no wash trade with an order of these groups, nor with a trailing stop.
+#: The broker takes no order of these classes, and no trailing stop, for the other side of a wash trade.
 _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
 #: The pauses of a blocked exit grow to this: each check costs requests.
@@ -24,6 +24,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
     """Return the exit reduced to the quantity that no other order holds, or a hold if it cannot be sent yet."""
     opposing = tuple(order for order in case.foreign if order.side is not go.side and _opposes(case, go, order))
     available = _available(case)
+    # A quantity that the broker never takes needs no free way: `take_form` skips it.
     if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
         return go
     # A part that the broker never takes, or has just refused as too small, waits with the rest.
@@ -32,7 +33,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
         return replace(go, quantity=part, rest=go.quantity - part)
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
-    # Without its protective order the position is at risk. So that order is canceled only if the exit can fill at once.
+    # The orders that hold the quantity may protect the position. They are canceled only if the exit can fill at once.
     if cancels and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
         reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})
         return Hold(reason=reason, wait=_CANCELED_WAIT, cancel_foreign=cancels)

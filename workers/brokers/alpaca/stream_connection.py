@@ -64,9 +64,9 @@ class StreamTiming:
     """The times of a connection, in seconds."""
 
     opens_within_s: float = 5.0
-    #: A ping is sent this long after the one before was answered.
+    #: The time between two pings; longer if the first is answered later.
     ping_every_s: float = 5.0
-    #: A server that answers no ping for this long is silent.
+    #: A server that sends nothing for this long after a ping is silent.
     ping_timeout_s: float = 5.0
 
 
