@@ -223,12 +223,8 @@ def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
 def _held(wait: Wait | None) -> dict[str, Any]:
     if wait is None:
         return {}
-    return {
-        "state": State.HELD,
-        "reason_code": wait.reason.code,
-        "reason_facts": Json(wait.reason.to_json()),
-        "due_in": wait.due_in,
-    }
+    reason = {"reason_code": wait.reason.code, "reason_facts": Json(wait.reason.to_json())}
+    return {"state": State.HELD, "due_in": wait.due_in, **reason}
 
 
 def _logged(recorded: Recorded, signal: Signal) -> Recorded:
