@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.model.states import State
 from tests.factories import Core, executor_toml
-from tests.integration.limited_stage import changed_toml, filled
+from tests.integration.limited_stage import filled
 from workers.execution.order_intents import Intended
 from workers.rules.retry_policy import Transition
 
@@ -160,25 +160,3 @@ def test_an_exit_is_held_as_long_as_the_broker_is_away(make_core: Callable[..., 
     core.due_now(execution_id)
 
     assert core.run(execution_id)["side"] == "sell"
-
-
-def test_a_position_that_we_closed_is_not_counted_from_a_reading_from_before(make_core: Callable[..., Core]) -> None:
-    core = make_core(changed_toml(pyramiding="1\naccount_age_s = 60"))
-    core.prices(AAPL=100)
-    filled(core, strategy="one")
-    core.runtimes["argo"].snapshots.read()
-    [before] = core.rows("SELECT positions::text, taken_at FROM account_snapshot")
-    filled(core, "AAPL", "SELL", strategy="one")
-    core.rows(
-        "UPDATE account_snapshot SET positions = %s::jsonb, taken_at = %s", [before["positions"], before["taken_at"]]
-    )
-
-    again = core.send(strategy="two")
-    held = core.run(again)
-    # The next reading is certainly from after that fill.
-    core.rows("UPDATE holding SET changed_at = changed_at - interval '1 minute'")
-    core.runtimes["argo"].snapshots.read()
-    core.due_now(again)
-
-    assert (held["state"], held["reason_code"]) == ("held", "account_unreadable")
-    assert core.run(again)["order_id"] is not None
