@@ -14,7 +14,7 @@ FROM (
     FROM holding
     WHERE account_number = %(account_number)s
         -- A holding that was closed a moment ago is needed, too: a reading from before still shows its position.
-        AND (quantity <> 0 OR changed_at > %(taken_at)s::timestamptz - interval '5 seconds')
+        AND (quantity <> 0 OR changed_at > statement_timestamp() - interval '5 seconds')
 ) AS held
 FULL JOIN (
     SELECT symbol,

@@ -82,7 +82,6 @@ def read_case(
         under_way=tuple(under_way.values()),
         reserved=reserved,
         now=now,
-        taken_at=seen.snapshot.taken_at,
         market=market_at(seen.snapshot, now, seen.sessions),
         calendar=by_calendar(seen.snapshot.last_clock, now, seen.sessions),
         book=book_of(seen.snapshot, rows),

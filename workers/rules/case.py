@@ -79,8 +79,6 @@ class Case:
     baseline: EquityBaseline | None
     switches: tuple[Switch, ...]
     recent: Recent
-    #: When the account, with the positions of *book*, was read at the broker.
-    taken_at: datetime | None = None
     #: None: the broker accepts entries.
     entries_refused: EntriesRefused | None = None
     #: The hours at *now* according to the calendar: enough to compute ages while the clock cannot be read.

@@ -21,7 +21,6 @@ from workers.rules.market_price import is_at_market, with_price
 from workers.rules.orders import time_in_force
 from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
-from workers.rules.stale_position import hold_closed
 from workers.rules.switches import PAUSE_WAIT, verdict_on
 
 _DOLLAR = "USD"
@@ -31,15 +30,15 @@ _WORTH_A_DOLLAR = frozenset({"USDC", "USDT"})
 def decide_entry(case: Case, side: OrderSide) -> Verdict:
     """Return every reason against the entry, else a hold, else the sized order."""
     stopped, paused = verdict_on(case.switches)
-    waits = hold_entry(case) or hold_closed(case)
+    closed = hold_entry(case)
     # The account's switches come first, since a person can change them.
-    reasons = [*stopped, *_refusals(case, side, waits=waits is not None)]
+    reasons = [*stopped, *_refusals(case, side, waits=closed is not None)]
     price, asset = case.signal.entry_price, case.asset
     waits_for_price = is_at_market(case.signal)
     if reasons or asset is None or (price is None and not waits_for_price):
         return Skip(reasons=tuple(reasons))
-    if waits is not None:
-        return waits
+    if closed is not None:
+        return closed
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
     if price is None:
@@ -56,7 +55,7 @@ def _at_market(case: Case, side: OrderSide) -> Verdict:
 
 
 def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
-    """Return every reason against an entry. While it *waits*, limits and repeats are not checked."""
+    """Return every reason against an entry. While it *waits* for an open market, limits and repeats are not checked."""
     if case.signal.intent is Intent.CLOSE:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]

@@ -1,11 +1,10 @@
-"""Hold an order while the position as read may lack a recent fill: brokers' reads lag behind their fills. Pure."""
+"""Hold an exit while the position as read may lack a recent fill: brokers' reads lag behind their fills. Pure."""
 
 from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
-from workers.rules import limits
 from workers.rules.case import Case, Hold
 from workers.rules.coin_fees import paid_a_fee
 
@@ -29,17 +28,3 @@ def hold_lagging(case: Case, side: OrderSide) -> Hold | None:
     return Hold(
         reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=min(max(_SOON, since), READS_LAG - since)
     )
-
-
-def hold_closed(case: Case) -> Hold | None:
-    """Return a hold if limits refuse an entry, and our own fills may have closed its position since it was read."""
-    changed_at, recorded = case.own.changed_at, case.own.recorded
-    if changed_at is None or recorded or case.taken_at is None or case.taken_at - changed_at >= READS_LAG:
-        return None
-    symbol = case.signal.symbol
-    read = sum((each.quantity for each in case.book.positions if each.symbol == symbol), Decimal(0))
-    if not read or not limits.refusals(case):
-        return None
-    facts = {"symbol": symbol, "read": read, "filled": recorded}
-    wait = min(max(_SOON, case.now - changed_at), READS_LAG)
-    return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=wait)

@@ -62,28 +62,6 @@ def test_a_position_is_not_added_to_unless_the_settings_allow_it(make_core: Make
     assert len(core.orders()) == 1
 
 
-def test_a_position_that_we_closed_is_not_counted_from_a_reading_from_before(make_core: Make) -> None:
-    core = make_core(changed_toml(pyramiding="1\naccount_age_s = 60"))
-    core.prices(AAPL=100)
-    filled(core, strategy="one")
-    core.runtimes["argo"].snapshots.read()
-    [before] = core.rows("SELECT positions::text, taken_at FROM account_snapshot")
-    filled(core, "AAPL", "SELL", strategy="one")
-    core.rows(
-        "UPDATE account_snapshot SET positions = %s::jsonb, taken_at = %s", [before["positions"], before["taken_at"]]
-    )
-
-    again = core.send(strategy="two")
-    held = core.run(again)
-    # The next reading is certainly from after that fill.
-    core.rows("UPDATE holding SET changed_at = changed_at - interval '1 minute'")
-    core.runtimes["argo"].snapshots.read()
-    core.due_now(again)
-
-    assert (held["state"], held["reason_code"]) == ("held", "account_unreadable")
-    assert core.run(again)["order_id"] is not None
-
-
 @pytest.mark.parametrize("order", ["", "allow_short = true"])
 def test_a_sell_that_comes_again_closes_nothing_more_and_opens_no_short(make_core: Make, order: str) -> None:
     core = make_core(changed_toml(factory={"order": order}, repeat_window_s="60"))

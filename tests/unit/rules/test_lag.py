@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.accounts.exposure import StrategyHolding
 from pipeline.store.rows import Role
-from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal, tuned
+from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, held_for, signal
 from workers.rules.case import Hold
 from workers.rules.decide import decide, still_go
 from workers.rules.stale_position import READS_LAG
@@ -49,29 +49,6 @@ def test_a_position_that_shows_the_fill_is_closed_at_once() -> None:
 
 def test_an_entry_waits_for_no_such_thing() -> None:
     assert go(decide(case(signal("BUY"), own=own(7)))).role is Role.ENTRY
-
-
-def test_an_entry_waits_while_a_limit_counts_a_position_that_our_own_fill_may_have_closed() -> None:
-    settings = tuned(limits={"pyramiding": 1})
-    closed = own(0, ago=timedelta(seconds=10))
-
-    def judged(*, read_after_s: float, **changes: Any) -> Any:
-        taken_at = NOW - timedelta(seconds=10 - read_after_s)
-        whole = {"held": 1, "own": closed, "taken_at": taken_at, "settings": settings} | changes
-        return decide(case(signal("BUY"), **whole))
-
-    assert [held_for(judged(read_after_s=each)) for each in (-3, 1.9)] == ["account_unreadable"] * 2
-    # The reading is from later: the position is of others.
-    assert codes(judged(read_after_s=2)) == ["pyramiding_limit"]
-    # By the record, a part of it is still ours.
-    assert codes(judged(read_after_s=-3, own=own(1))) == ["pyramiding_limit"]
-    assert go(judged(read_after_s=-3, held=0)).role is Role.ENTRY
-
-
-def test_an_entry_that_no_limit_refuses_does_not_wait_for_a_reading() -> None:
-    verdict = decide(case(signal("BUY"), held=1, own=own(0), taken_at=NOW - timedelta(seconds=3)))
-
-    assert go(verdict).role is Role.ENTRY
 
 
 def test_a_coin_from_which_a_fee_was_taken_is_shown_as_it_is() -> None:
