@@ -13,8 +13,6 @@ from pipeline.operations.tokens import digest
 #: Wrong tokens that one address may send in a minute.
 PER_MINUTE = 20
 _MINUTE_S = 60.0
-# The pause of an address whose tokens are being looked up, and not yet known to be wrong.
-_LOOKED_UP_WITHIN_S = 1.0
 # The length of the prefix that counts as one address: a client usually has all IPv6 addresses of its network.
 _IPV6_NETWORK = 64
 
@@ -41,30 +39,21 @@ class Guesses:
         self._lock = threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}
         self._right: dict[tuple[str, str], None] = {}
-        self._tried: list[tuple[str, str]] = []
 
     @contextmanager
     def trying(self, address: str | None, token: str) -> Iterator[Guess]:
         """Yield whether *address* may try *token* now. The block looks the token up, and sets `right`.
 
-        Until the block ends, the token counts as a wrong one: otherwise tokens that arrive at the same time would all
-        be tried before the first is counted.
+        Wrong tokens that arrive at the same time may all be tried before the first is counted. If a token that is being
+        looked up counted as a wrong one, the right tokens of many programs would be refused.
         """
         tried = (network_of(address), digest(token))
         with self._lock:
             guess = Guess(wait_s=self._wait_s(*tried))
-            if guess.wait_s is None:
-                self._tried.append(tried)
-        if guess.wait_s is not None:
-            yield guess
-            return
-        try:
-            yield guess
-        finally:
+        yield guess
+        if guess.wait_s is None and guess.right is not None:
             with self._lock:
-                self._tried.remove(tried)
-                if guess.right is not None:
-                    self._record(*tried, right=guess.right)
+                self._record(*tried, right=guess.right)
 
     def allowed(self, address: str | None, tokens: Sequence[str]) -> tuple[str, ...]:
         """Return those of *tokens* that *address* may try now: the ones right before, and as many others as are left.
@@ -96,10 +85,7 @@ class Guesses:
     def _wait_s(self, network: str, token: str) -> float | None:
         now = self._clock()
         count, until = self._wrong.get(network, (0, now))
-        if now >= until:
-            count, until = 0, now + _LOOKED_UP_WITHIN_S
-        others = {each for each in self._tried if each[0] == network and each not in self._right} - {(network, token)}
-        free = count + len(others) < PER_MINUTE or (network, token) in self._right
+        free = now >= until or count < PER_MINUTE or (network, token) in self._right
         return None if free else until - now
 
 

@@ -57,7 +57,10 @@ def flatten(
         flat = run(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
     except (ConfigInvalid, RecordUnavailable):
         if not direct:
-            echo("the keeper perhaps does not flatten: use --direct to trade directly at the broker", err=True)
+            echo(
+                "it is not known whether the keeper will flatten: use --direct to trade directly at the broker",
+                err=True,
+            )
         raise
     raise typer.Exit(0 if flat else 1)
 

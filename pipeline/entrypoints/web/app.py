@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api import (
     books,
     events,
@@ -63,7 +64,8 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     app.add_middleware(RequestLimits)
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
-    app.add_middleware(AddressLimits, gate=context.gate)
+    named = load_webhooks(context.settings, executors=tuple(context.executors))
+    app.add_middleware(AddressLimits, gate=context.gate, webhooks=tuple(named))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
     api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, events)
     for module in (docs_page, *api, login, actions, rq, routes):

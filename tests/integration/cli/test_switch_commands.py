@@ -236,7 +236,7 @@ def test_flatten_without_the_record_names_the_way_that_needs_none(
 
     assert ended.exit_code != 0
     # The request may be recorded although its answer was lost, or while the command waited for its end.
-    assert "the keeper perhaps does not flatten: use --direct" in ended.stderr
+    assert "it is not known whether the keeper will flatten: use --direct" in ended.stderr
 
 
 @pytest.mark.parametrize("command", ["pause", "reduce", "halt", "resume", "flatten"])

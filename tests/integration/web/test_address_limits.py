@@ -80,7 +80,10 @@ def test_probes_metrics_and_webhooks_are_answered_all_the_same(client: httpx.Cli
 
     statuses = [client.get(path).status_code for path in ("/health", "/ready", "/metrics")]
     assert 429 not in statuses
-    assert client.post("/webhooks/nothing", content=b"{}").status_code == 404
+    assert client.post("/webhooks/tradingview", content=b"{}").status_code == 401
+    assert client.post("/webhooks/tradingview/secret", content=b"{}").status_code == 401
+    assert client.post("/webhooks/nothing", content=b"{}").status_code == 429
+    assert client.get("/webhooks/tradingview").status_code == 429
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from pipeline.operations.guesses import PER_MINUTE, Guesses, network_of
 
 
@@ -28,25 +26,6 @@ def test_the_addresses_that_one_client_has_count_as_one() -> None:
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
     assert network_of("no address") == network_of("") == network_of(None)
     assert network_of("::ffff:10.0.0.1") == network_of("10.0.0.1") != network_of("10.0.0.2")
-
-
-def test_tokens_that_are_being_looked_up_count_until_their_answers_are_known() -> None:
-    guesses = Guesses(clock=lambda: 0.0)
-    with ExitStack() as looked_up:
-        tried = [looked_up.enter_context(guesses.trying("10.0.0.1", f"guess-{number}")) for number in range(25)]
-        assert [guess.wait_s for guess in tried] == [None] * PER_MINUTE + [1.0] * 5
-        for token, address in (("guess-0", "10.0.0.1"), ("guess-24", "10.0.0.2")):
-            with guesses.trying(address, token) as again:
-                assert again.wait_s is None
-        for guess in tried[:5]:
-            guess.right = True
-        for guess in tried[5:10]:
-            guess.right = False
-
-    # Five were wrong. Those that could not be looked up are not counted.
-    assert guesses.allowed("10.0.0.1", [f"new-{number}" for number in range(20)]) == tuple(
-        f"new-{number}" for number in range(15)
-    )
 
 
 def test_a_right_token_goes_on_while_an_address_has_no_guesses_left() -> None:

@@ -1,5 +1,7 @@
 """Limit the requests that an address sends without a right token and without a login: each takes time to answer."""
 
+from collections.abc import Collection
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,17 +20,21 @@ _MESSAGE = "this address has sent too many requests without a right token in thi
 
 
 class AddressLimits:
-    """ASGI middleware around the whole application, inside `ForwardedSenders`. Webhooks have limits of their own."""
+    """ASGI middleware around the whole application, inside `ForwardedSenders`.
 
-    def __init__(self, app: ASGIApp, *, gate: Gate) -> None:
-        """Pass on every request whose token or session *gate* knows."""
+    Deliveries to the named webhooks have limits of their own.
+    """
+
+    def __init__(self, app: ASGIApp, *, gate: Gate, webhooks: Collection[str]) -> None:
+        """Pass on every request whose token or session *gate* knows, and deliveries to *webhooks*."""
         self._app = app
+        self._webhooks = frozenset(webhooks)
         self._gate = gate
         self._rates = RequestRates(PER_MINUTE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with 429."""
-        wait = await self._wait_s(Request(scope)) if _is_limited(scope) else None
+        wait = await self._wait_s(Request(scope)) if self._is_limited(scope) else None
         if wait is None:
             await self._app(scope, receive, send)
             return
@@ -43,6 +49,9 @@ class AddressLimits:
         wait = self._rates.count(network_of(sender_of(request)))
         return None if wait is None or await is_known(self._gate, request, token) else wait
 
-
-def _is_limited(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["path"] not in _UNLIMITED and not scope["path"].startswith("/webhooks/")
+    def _is_limited(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["path"] in _UNLIMITED:
+            return False
+        kind, _, name = scope["path"].removeprefix("/").partition("/")
+        is_delivery = scope["method"] == "POST" and kind == "webhooks" and name.split("/")[0] in self._webhooks
+        return not is_delivery

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.entrypoints.web.api.peer import peer_of
 from pipeline.entrypoints.web.api.sessions import HEADER, LASTS_S, BrowserSession, Sessions
-from pipeline.model.errors import TradewireError
+from pipeline.model.errors import RecordUnavailable, TradewireError
 from pipeline.operations.ended_sessions import end_session, has_ended
 from pipeline.operations.guesses import Guesses
 from pipeline.operations.request_rates import RequestRates
@@ -183,13 +183,16 @@ async def may_read(gate: Gate, request: Request) -> bool:
 
 
 async def is_known(gate: Gate, request: Request, token: str | None) -> bool:
-    """Return whether *request* has a right *token* or a session. One that cannot be looked up now is not known."""
+    """Return whether *request* has a right *token* or a session, or it cannot be looked up: the route says so then."""
     try:
         if token is not None:
             return await _holder_of_token(gate, request, token) is not None
         # The signature is checked first: a thread would cost more than the answer 429.
-        has_session = gate.sessions.of(request) is not None
-        return has_session and await run_in_threadpool(gate.holder_of_session, request) is not None
+        session = gate.sessions.of(request)
+        has_login = session is not None and session.name is not None
+        return has_login and await run_in_threadpool(gate.holder_of_session, request) is not None
+    except RecordUnavailable:
+        return True
     except (ApiError, TradewireError):
         return False
 
