@@ -9,10 +9,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pipeline.intake.intake import Intake, Recorded
-from pipeline.intake.routing import PROBE
 from pipeline.model.errors import BrokerUnreadable, NotPossible
 from pipeline.model.json_values import number_json, time_json
 from pipeline.model.reasons import sentence
+from pipeline.model.sources import PROBE
 from pipeline.model.states import UNDECIDED, State
 from pipeline.queues.dispatcher import Dispatcher
 from pipeline.store.record import Record

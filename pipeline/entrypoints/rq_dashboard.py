@@ -209,15 +209,15 @@ def _connection(redis_url: str) -> Redis:
 def _require_login(token: str, guesses: Guesses) -> Response | None:
     if (login := request.authorization) is None:
         return _ask_for_login()
-    user, password, address = login.username or "", login.password or "", request.remote_addr
-    wait = guesses.wait_s(address, f"{user}:{password}")
-    if wait is not None:
-        return Response("There were too many wrong passwords: wait.\n", 429, {"Retry-After": str(round(wait) + 1)})
-    # Always compare both the user and the password, so that the time does not show which one is wrong.
-    known = hmac.compare_digest(user.encode(), USER.encode())
-    right = hmac.compare_digest(password.encode(), token.encode()) and known
-    guesses.record(address, f"{user}:{password}", right=right)
-    return None if right else _ask_for_login()
+    user, password = login.username or "", login.password or ""
+    with guesses.trying(request.remote_addr, f"{user}:{password}") as guess:
+        if guess.wait_s is not None:
+            headers = {"Retry-After": str(round(guess.wait_s) + 1)}
+            return Response("There were too many wrong passwords: wait.\n", 429, headers)
+        # Always compare both the user and the password, so that the time does not show which one is wrong.
+        known = hmac.compare_digest(user.encode(), USER.encode())
+        guess.right = hmac.compare_digest(password.encode(), token.encode()) and known
+    return None if guess.right else _ask_for_login()
 
 
 def _ask_for_login() -> Response:

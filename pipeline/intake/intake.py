@@ -14,13 +14,14 @@ from psycopg.types.json import Json
 
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.intake.exit_words import reads_as_exit
-from pipeline.intake.routing import OWN, always_refused, is_own, may_be_exit, refusals
+from pipeline.intake.routing import always_refused, may_be_exit, refusals
 from pipeline.intake.signal_checks import refuse_future, refuse_reserved_source
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.masking import bounded
 from pipeline.model.reasons import Reason, storable
 from pipeline.model.signals import Action, Intent, Signal, read_signal
+from pipeline.model.sources import OWN, is_own
 from pipeline.model.states import State
 from pipeline.queues.dispatcher import job_id
 from pipeline.store.query import execute, fetch_all, fetch_maybe
@@ -222,12 +223,8 @@ def _facts(reasons: Sequence[Reason]) -> dict[str, Any]:
 def _held(wait: Wait | None) -> dict[str, Any]:
     if wait is None:
         return {}
-    return {
-        "state": State.HELD,
-        "reason_code": wait.reason.code,
-        "reason_facts": Json(wait.reason.to_json()),
-        "due_in": wait.due_in,
-    }
+    reason = {"reason_code": wait.reason.code, "reason_facts": Json(wait.reason.to_json())}
+    return {"state": State.HELD, "due_in": wait.due_in, **reason}
 
 
 def _logged(recorded: Recorded, signal: Signal) -> Recorded:

@@ -7,16 +7,7 @@ from typing import Protocol
 from config.schema.executor import ExecutorSettings
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
-
-#: The source of practice signals.
-PRACTICE = "replay"
-#: The sources of our own orders begin with this.
-OWN = "tradewire:"
-#: The source of probes; their strategy has the same name. Routing filters and repeat checks skip probes, since they are
-#: not signals of a trader's strategy.
-PROBE = f"{OWN}probe"
-#: The source of the entries that open the other side after a position was closed.
-FLIP = f"{OWN}flip"
+from pipeline.model.sources import PRACTICE, PROBE
 
 
 class RoutedSignal(Protocol):
@@ -105,8 +96,3 @@ def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Rea
     if signal.source == PRACTICE and executor.mode == "live":
         reasons.append(Reason(code=Code.PRACTICE_SOURCE))
     return reasons
-
-
-def is_own(source: str | None) -> bool:
-    """Return whether a source is our own: its signals are orders that tradewire itself decided."""
-    return source is not None and source.startswith(OWN)

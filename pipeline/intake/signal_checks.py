@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from pipeline.intake.routing import OWN, is_own
 from pipeline.model.errors import InvalidSignal
 from pipeline.model.signals import Signal
+from pipeline.model.sources import OWN, is_own
 
 #: A sender's clock may be ahead of the record's by this much. A time that is further ahead is a mistake.
 CLOCK_TOLERANCE = timedelta(seconds=5)

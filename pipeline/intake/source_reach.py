@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from config.checks.reachability import unreachable_by
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings, executor_keys
-from pipeline.intake.routing import PRACTICE
 from pipeline.intake.sources.protocol import AlpacaKeys, SourceContext, open_source_by_name, produced_by
 from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.sources import PRACTICE
 
 
 def source_context(settings: Settings) -> SourceContext:

@@ -72,7 +72,7 @@ class Unavailable(TradewireError):
 
 
 class RecordUnavailable(Unavailable):
-    """PostgreSQL cannot be reached. Nothing was recorded: try again."""
+    """PostgreSQL cannot be reached. It is not known whether the last change was recorded: try again."""
 
 
 class QueueUnavailable(Unavailable):

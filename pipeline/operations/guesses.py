@@ -2,21 +2,29 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import TypeVar
 
+from pipeline.operations.request_rates import keep
 from pipeline.operations.tokens import digest
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 #: Wrong tokens that one address may send in a minute.
 PER_MINUTE = 20
 _MINUTE_S = 60.0
-_MOST_KEPT = 5000
 # The length of the prefix that counts as one address: a client usually has all IPv6 addresses of its network.
 _IPV6_NETWORK = 64
+
+
+@dataclass(kw_only=True)
+class Guess:
+    """A token that an address tries."""
+
+    #: The seconds until the address may try it; None when it may try it now.
+    wait_s: float | None
+    #: Whether the token is right; None when it could not be looked up, and then it is not counted.
+    right: bool | None = None
 
 
 class Guesses:
@@ -32,14 +40,20 @@ class Guesses:
         self._wrong: dict[str, tuple[int, float]] = {}
         self._right: dict[tuple[str, str], None] = {}
 
-    def wait_s(self, address: str | None, token: str) -> float | None:
-        """Return the seconds until *address* may try *token*; None when it may try it now."""
-        network, now = network_of(address), self._clock()
+    @contextmanager
+    def trying(self, address: str | None, token: str) -> Iterator[Guess]:
+        """Yield whether *address* may try *token* now. The block looks the token up, and sets `right`.
+
+        Wrong tokens that arrive at the same time may all be tried before the first is counted. If a token that is being
+        looked up counted as a wrong one, the right tokens of many programs would be refused.
+        """
+        tried = (network_of(address), digest(token))
         with self._lock:
-            count, until = self._wrong.get(network, (0, now))
-            if count < PER_MINUTE or now >= until or (network, digest(token)) in self._right:
-                return None
-            return until - now
+            guess = Guess(wait_s=self._wait_s(*tried))
+        yield guess
+        if guess.wait_s is None and guess.right is not None:
+            with self._lock:
+                self._record(*tried, right=guess.right)
 
     def allowed(self, address: str | None, tokens: Sequence[str]) -> tuple[str, ...]:
         """Return those of *tokens* that *address* may try now: the ones right before, and as many others as are left.
@@ -56,29 +70,34 @@ class Guesses:
 
     def record(self, address: str | None, token: str, *, right: bool) -> None:
         """Remember whether *token*, which *address* sent, was right."""
-        network, now = network_of(address), self._clock()
         with self._lock:
-            if right:
-                _keep(self._right, (network, digest(token)), None)
-                return
-            self._right.pop((network, digest(token)), None)
-            count, until = self._wrong.get(network, (0, now))
-            _keep(self._wrong, network, (1, now + _MINUTE_S) if now >= until else (count + 1, until))
+            self._record(network_of(address), digest(token), right=right)
 
+    def _record(self, network: str, token: str, *, right: bool) -> None:
+        if right:
+            keep(self._right, (network, token), None)
+            return
+        self._right.pop((network, token), None)
+        now = self._clock()
+        count, until = self._wrong.get(network, (0, now))
+        keep(self._wrong, network, (1, now + _MINUTE_S) if now >= until else (count + 1, until))
 
-def _keep(kept: dict[K, V], key: K, value: V) -> None:
-    kept.pop(key, None)
-    kept[key] = value
-    if len(kept) > _MOST_KEPT:
-        del kept[next(iter(kept))]
+    def _wait_s(self, network: str, token: str) -> float | None:
+        now = self._clock()
+        count, until = self._wrong.get(network, (0, now))
+        free = now >= until or count < PER_MINUTE or (network, token) in self._right
+        return None if free else until - now
 
 
 def network_of(address: str | None) -> str:
-    """Return what counts as one address: all of this machine's own, an IPv6 network, or *address* itself."""
+    """Return what counts as one address: all of this machine's own, an IPv6 network, or *address* itself.
+
+    All texts that are no address count as one.
+    """
     try:
         known = ip_address(address or "")
     except ValueError:
-        return address or ""
+        return "unknown"
     known = getattr(known, "ipv4_mapped", None) or known
     # A program on this machine can send from any address that begins with 127.
     if known.is_loopback:

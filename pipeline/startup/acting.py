@@ -1,14 +1,13 @@
 """Print which home and accounts a command acts on, before it changes anything."""
 
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from config.logs import masked
-from config.schema.ownership import ownership_problem
 from config.schema.settings import Settings
+from config.schema.toml_tables import parsed_toml
 from config.services import running_services
 from pipeline.model.errors import ConfigInvalid
 
@@ -54,10 +53,8 @@ def _is_of_home(settings: Settings, address: str) -> bool:
 
 def _tables(settings: Settings) -> Mapping[str, Any]:
     # A command that stops an account must work even if the file is wrong, or is another user's.
-    if ownership_problem(settings.executors) is not None:
-        return {}
     try:
-        tables = tomllib.loads(settings.executors.read_text("utf-8")).get("executors", {})
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        tables = parsed_toml(settings.executors).get("executors", {})
+    except ConfigInvalid:
         return {}
     return tables if isinstance(tables, dict) else {}

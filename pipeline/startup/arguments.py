@@ -2,14 +2,13 @@
 
 import getpass
 import socket
-import tomllib
 from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
 from config.schema.executor import Executors, ExecutorSettings
-from config.schema.ownership import require_own
 from config.schema.settings import Settings
+from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.symbols import canonical
 
@@ -78,24 +77,15 @@ def names_of(settings: Settings, executor: str | None, *, every: bool) -> list[s
     # With neither a name nor `--all` no account is named; with both, they contradict each other.
     if every == (executor is not None):
         raise ConfigInvalid([Problem(key="EXECUTOR", message="name one executor, or --all")])
-    # With the names of another user's file, `--all` would stop none of this user's accounts.
-    require_own(settings.executors)
-    tables = _tables(settings)
+    # It refuses another user's file: with the names in that one, `--all` would stop none of this user's accounts.
+    tables = parsed_toml(settings.executors).get("executors", {})
+    if not isinstance(tables, dict):
+        message = f"{settings.executors}: executors is not a table"
+        raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=message)])
     if executor is not None and executor not in tables:
         message = f"{executor!r} is not in {settings.executors}; there is {', '.join(tables)}"
         raise ConfigInvalid([Problem(key="EXECUTOR", message=message)])
     return list(tables) if executor is None else [executor]
-
-
-def _tables(settings: Settings) -> dict[str, object]:
-    message = "executors is not a table"
-    try:
-        tables = tomllib.loads(settings.executors.read_text("utf-8-sig")).get("executors", {})
-        if isinstance(tables, dict):
-            return tables
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = str(error)
-    raise ConfigInvalid([Problem(key="TRADEWIRE_EXECUTORS", message=f"{settings.executors}: {message}")])
 
 
 def check_name(settings: Settings, executor: str | None) -> None:

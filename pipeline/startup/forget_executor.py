@@ -63,7 +63,7 @@ def forget(
 
     Raises:
         NotPossible: the executor is in the file, is not in the record, or has a worker that runs or holds an execution.
-        RecordUnavailable: PostgreSQL is away; nothing was changed.
+        RecordUnavailable: PostgreSQL is away; perhaps nothing was changed.
     """
     if executor_id in executors:
         raise NotPossible(f"executor {executor_id} is in the executors file: remove its table first")

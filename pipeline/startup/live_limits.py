@@ -46,7 +46,7 @@ def accept(record: Record, executor: ExecutorSettings, *, sentence: str, by: str
 
     Raises:
         NotPossible: the executor is not live, or the sentence is wrong.
-        RecordUnavailable: PostgreSQL is away; nothing was accepted.
+        RecordUnavailable: PostgreSQL is away; perhaps nothing was accepted.
     """
     if executor.mode != "live":
         raise NotPossible(f"{executor.id} is in mode {executor.mode}: only settings of a live executor are accepted")

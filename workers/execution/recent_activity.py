@@ -12,8 +12,8 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
-from pipeline.intake.routing import FLIP
 from pipeline.model.signals import Action
+from pipeline.model.sources import FLIP
 from pipeline.model.states import State
 from pipeline.model.trading_day import trading_day
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one

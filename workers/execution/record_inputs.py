@@ -11,6 +11,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_keys
 from pipeline.accounts.equity import equity_baseline
 from pipeline.intake.routing import may_be_exit
+from pipeline.model.sources import RETRY
 from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
@@ -25,7 +26,7 @@ from workers.execution.position_book import book_of, read_book, strategy_holding
 from workers.execution.recent_activity import recent_of, repeats_a_reverse
 from workers.rules.case import Case, ExitRefusal
 from workers.rules.market_hours import by_calendar
-from workers.rules.obstacles import RETRY, is_forced
+from workers.rules.obstacles import is_forced
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from uuid import UUID
 import structlog
 
 from pipeline.intake.intake import Intake, Recorded
-from pipeline.intake.routing import OWN
 from pipeline.model.account import Position
 from pipeline.model.errors import InvalidSignal, SourceIdConflict
 from pipeline.model.signals import Action, Intent
+from pipeline.model.sources import OWN
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime

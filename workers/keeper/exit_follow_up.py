@@ -11,19 +11,18 @@ from uuid import UUID
 import structlog
 
 from pipeline.intake.intake import Intake, Wait
-from pipeline.intake.routing import is_own
 from pipeline.model.backoff import Backoff
 from pipeline.model.errors import SourceIdConflict
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
+from pipeline.model.sources import RETRY, is_own
 from pipeline.model.states import State
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
 from workers.rules.exits import CLOSES_THE_ACCOUNT, RESTS_AT_MOST
-from workers.rules.obstacles import RETRY
 
 log = structlog.get_logger(__name__)
 

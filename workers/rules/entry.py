@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from pipeline.intake.routing import FLIP, PROBE, refusals
+from pipeline.intake.routing import refusals
 from pipeline.model.account import Asset
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Intent
+from pipeline.model.sources import FLIP, PROBE
 from pipeline.model.symbols import AssetClass, quoted_in
 from pipeline.store.rows import Role
 from workers.rules import limits, repeats

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from config.schema.executor import ExecutorSettings
 from config.schema.fields import plain
-from pipeline.intake.routing import OWN, is_own
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
+from pipeline.model.sources import OWN, is_own
 from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.intake.routing import PROBE
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.sources import PROBE
 from workers.rules.case import Case
 
 _HUNDRED = Decimal(100)

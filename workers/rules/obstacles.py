@@ -5,17 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from pipeline.intake.routing import PROBE, is_own
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.sources import FLIP, PROBE, RETRY, is_own
 from pipeline.model.symbols import AssetClass
 from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold
 from workers.rules.exit_forms import taken
 
-#: The `source` of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
-RETRY = "tradewire:exit"
-_FLIP = "tradewire:flip"
 #: The broker takes no order of these classes, and no trailing stop, for the other side of a wash trade.
 _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
@@ -50,7 +47,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
 
 def is_forced(source: str, *, by_person: bool) -> bool:
     """Return whether an exit is forced: a person sent it, or tradewire did to protect the account."""
-    return by_person or (is_own(source) and source not in (RETRY, _FLIP, PROBE))
+    return by_person or (is_own(source) and source not in (RETRY, FLIP, PROBE))
 
 
 def named(orders: Sequence[BrokerOrder]) -> str:

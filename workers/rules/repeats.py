@@ -1,7 +1,7 @@
 """Refuse an entry or a REVERSE that repeats a recent order. Pure."""
 
-from pipeline.intake.routing import is_own
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.sources import is_own
 from workers.rules.case import Case
 
 

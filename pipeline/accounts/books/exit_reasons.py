@@ -1,9 +1,8 @@
 """Name why a position was closed, as one plain word, from the signal of the exit. Pure."""
 
 from pipeline.model.signals import Action
+from pipeline.model.sources import OWN, is_own
 
-# The sources of tradewire's own orders begin with this.
-_OWN = "tradewire:"
 _BY_CAUSE = {"flat_by": "flat_by_close", "flip": "reverse", "protect": "stop"}
 _BY_ACTION = {Action.FLAT: "flat", Action.REVERSE: "reverse"}
 
@@ -13,8 +12,8 @@ def exit_reason(*, source: str, action: Action, by_person: bool, by_limit: bool)
 
     *by_limit* is true if a limit, and not a person, asked to close everything.
     """
-    if source.startswith(_OWN):
-        cause = source.removeprefix(_OWN)
+    if is_own(source):
+        cause = source.removeprefix(OWN)
         if cause == "flatten" and by_limit:
             return "loss_limit"
         return _BY_CAUSE.get(cause, cause)

@@ -11,7 +11,7 @@ from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.cli.options import AsJson, ByMachine, finite
 from pipeline.entrypoints.cli.output import echo, echo_json
-from pipeline.entrypoints.cli.switches import All, Which, Why, print_statuses
+from pipeline.entrypoints.cli.switches import All, Names, Why, one_of, print_statuses
 from pipeline.model.errors import ConfigInvalid, RecordUnavailable, TradewireError
 from pipeline.model.json_values import number_json
 from pipeline.model.switches import SwitchKind
@@ -26,7 +26,7 @@ from workers.flatten.journal_import import import_journals
 
 
 def flatten(
-    executor: Which = None,
+    executor: Names = None,
     *,
     every: All = False,
     why: Why = None,
@@ -51,13 +51,16 @@ def flatten(
         with open_record(settings) as record:
             echo(f"journals imported: {import_journals(record, settings.home, by=by or me())}")
         return
-    names = (names_of if direct else names_to_stop)(settings, executor, every=every)
+    names = (names_of if direct else names_to_stop)(settings, one_of(executor), every=every)
     run = _directly if direct else _with_the_keeper
     try:
         flat = run(settings, names, by=by or me(), why=why, wait_s=wait, as_json=as_json)
     except (ConfigInvalid, RecordUnavailable):
         if not direct:
-            echo("the keeper cannot be asked to flatten: use --direct to trade directly at the broker", err=True)
+            echo(
+                "it is not known whether the keeper will flatten: use --direct to trade directly at the broker",
+                err=True,
+            )
         raise
     raise typer.Exit(0 if flat else 1)
 

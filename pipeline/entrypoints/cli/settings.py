@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from config.checks.changes import Change
+from pipeline.entrypoints.cli.asking import answering
 from pipeline.entrypoints.cli.options import AsJson, By
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -141,4 +142,5 @@ def _typed(what: str, option: str) -> str:
     # Without a terminal there is no person to ask, and a prompt would block a script.
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigInvalid([Problem(key=option, message=f"is missing: the {what}")])
-    return str(typer.prompt(f"Type the {what}"))
+    with answering():
+        return str(typer.prompt(f"Type the {what}"))

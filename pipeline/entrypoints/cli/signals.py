@@ -100,7 +100,7 @@ def _record_all(
 
 
 def error_json(line: int, code: str, message: str) -> dict[str, Any]:
-    """Return the answer to a line that is not recorded."""
+    """Return the answer to a line that is not recorded, or perhaps not."""
     return {"line": line, "error": {"code": code, "message": message}}
 
 

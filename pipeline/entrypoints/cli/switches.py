@@ -15,40 +15,39 @@ from pipeline.startup.arguments import me, names_of
 from pipeline.startup.context import executors_for, names_to_stop, open_to_change, settings_for_a_person
 from pipeline.views.account_schemas import SwitchStatusView
 
-Which = Annotated[str | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 # A list, so that a second name is refused with a sentence and not as an unexpected argument.
-_Names = Annotated[list[str] | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
 Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
 
 
 def pause(
-    executor: _Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
+    executor: Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Pause: entries wait until `resume`, exits are sent."""
     _turn(SwitchKind.PAUSED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def reduce(
-    executor: _Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
+    executor: Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Closing only, until `resume`: entries are skipped, working entries are canceled, exits are sent."""
     _turn(SwitchKind.REDUCING, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def halt(
-    executor: _Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
+    executor: Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Halt: like `reduce`, until a person lifts it."""
     _turn(SwitchKind.HALTED, executor, every=every, why=why, by=by, as_json=as_json)
 
 
 def resume(
-    executor: _Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
+    executor: Names = None, *, every: All = False, why: Why = None, by: ByMachine = None, as_json: AsJson = False
 ) -> None:
     """Lift every switch of the account. A halt by a limit needs --why."""
     settings = settings_for_a_person("resume")
-    names = names_of(settings, _one(executor), every=every)
+    names = names_of(settings, one_of(executor), every=every)
     with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.resume(name, by=by or me(), why=why) for name in names]
@@ -62,14 +61,19 @@ def _turn(
     kind: SwitchKind, executor: list[str] | None, *, every: bool, why: str | None, by: str | None, as_json: bool
 ) -> None:
     settings = settings_for_a_person(kind.value, anywhere=True)
-    names = names_to_stop(settings, _one(executor), every=every)
+    names = names_to_stop(settings, one_of(executor), every=every)
     with open_to_change(settings, names) as record:
         switches = Switches(record)
         statuses = [switches.turn(name, kind, by=by or me(), why=why) for name in names]
     print_statuses(statuses, as_json=as_json)
 
 
-def _one(names: list[str] | None) -> str | None:
+def one_of(names: list[str] | None) -> str | None:
+    """Return the only one of *names*; None without a name.
+
+    Raises:
+        ConfigInvalid: there are several.
+    """
     if names is not None and len(names) > 1:
         raise ConfigInvalid([Problem(key="EXECUTOR", message="name one executor, or --all")])
     return names[0] if names else None

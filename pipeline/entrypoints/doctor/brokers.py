@@ -105,9 +105,10 @@ def _failure(executor: ExecutorSettings, error: TradewireError) -> CheckResult:
             remedy = f"Correct {name}_API_KEY and {name}_API_SECRET, or ask the broker; tradewire tries once a minute."
             return _critical(executor, str(error), "The keys or the account are wrong.", remedy)
         case ConfigInvalid():
-            remedy = (
-                f"Run `tradewire up`, or set TRADEWIRE_EXCHANGE_URL or {name}_API_KEY; see `tradewire config check`."
-            )
+            keys = f"Set {name}_API_KEY and {name}_API_SECRET"
+            # A key does not help here: the paper exchange opens an account for each executor.
+            missing = "Run `tradewire up`, or set TRADEWIRE_EXCHANGE_URL" if executor.mode == "exchange" else keys
+            remedy = f"{missing}; see `tradewire config check`."
             return _critical(executor, str(error), "The address or the keys are not known.", remedy)
         case BrokerOverRate():
             return warning(

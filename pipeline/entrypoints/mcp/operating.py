@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from config.schema.settings import Settings
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.mcp.common_args import record_now
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.dead_letters import DeadLetters
 from pipeline.startup.arguments import id_of, me, names_of
+from pipeline.startup.context import names_to_stop
 from pipeline.views.account_schemas import SwitchStatusView
 
 Answer = dict[str, Any]
@@ -54,19 +54,20 @@ def halt(executor: Whose, who: Who, why: Why) -> Answer:
 def resume(executor: Whose, who: Who, why: Why) -> Answer:
     """Lift every switch of the account, also a halt by a limit. Entries go on, unless a limit still stops them."""
     with record_now() as (settings, record):
-        statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in _names(settings, executor)]
+        names = names_of(settings, _one(executor), every=executor == _ALL)
+        statuses = [Switches(record).resume(name, by=_by(who), why=why) for name in names]
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 
 
 def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
     with record_now(anywhere=True) as (settings, record):
-        statuses = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in _names(settings, executor)]
+        names = names_to_stop(settings, _one(executor), every=executor == _ALL)
+        statuses = [Switches(record).turn(name, kind, by=_by(who), why=why) for name in names]
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 
 
-def _names(settings: Settings, executor: str) -> list[str]:
-    every = executor == _ALL
-    return names_of(settings, None if every else executor, every=every)
+def _one(executor: str) -> str | None:
+    return None if executor == _ALL else executor
 
 
 def _by(who: str) -> str:

@@ -90,7 +90,7 @@ def replace_embedded(url: str, file: Path, *, by: str) -> str:
     Raises:
         ConfigInvalid: Another user can write the file; the record is unchanged.
         NotPossible: The file is not a backup; the record is unchanged.
-        RecordUnavailable: PostgreSQL is away; the record is unchanged.
+        RecordUnavailable: PostgreSQL is away; it is not known whether the record was replaced.
     """
     kept = f"{DATABASE}_until_{datetime.now(UTC):%Y%m%dt%H%M%S}"
     with _connected(with_database(url, "postgres")) as connection:

@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api import (
     books,
     events,
@@ -16,6 +17,7 @@ from pipeline.entrypoints.web.api import (
     trading,
     webhooks,
 )
+from pipeline.entrypoints.web.api.address_limits import AddressLimits
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import add_handlers, answer
 from pipeline.entrypoints.web.api.limits import RequestLimits
@@ -62,6 +64,8 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     app.add_middleware(RequestLimits)
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
+    named = load_webhooks(context.settings, executors=tuple(context.executors))
+    app.add_middleware(AddressLimits, gate=context.gate, webhooks=tuple(named))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
     api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, events)
     for module in (docs_page, *api, login, actions, rq, routes):

@@ -31,31 +31,26 @@ class _OddFrames:
 
 def streams_down(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the streams that are not open, although fills may come."""
-    kind, values = AlertKind.STREAM_DOWN, {"executor_ids": list(executors), "silent": _SILENT}
-    alerts = [
-        raised(
-            kind,
-            stream.executor_id,
-            f"the trade-update stream of {stream.executor_id} is down, so its orders are polled: {stream.problem}",
-            Severity.WARNING,
-            executor=stream.executor_id,
-        )
-        for stream in fetch_all(connection, _Down, sql("streams", "down"), values)
-    ]
-    return found(kind, alerts)
+    values = {"executor_ids": list(executors), "silent": _SILENT}
+    down = {
+        each.executor_id: f"is down, so its orders are polled: {each.problem}"
+        for each in fetch_all(connection, _Down, sql("streams", "down"), values)
+    }
+    return _warnings(AlertKind.STREAM_DOWN, down)
 
 
 def odd_frames(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the streams that brought frames in the last hour that are not as the broker documents them."""
-    kind, values = AlertKind.STREAM_ODDITY, {"executor_ids": list(executors)}
+    odd = {
+        each.executor_id: f"sent {each.frames} odd frames, at last because {each.why}"
+        for each in fetch_all(connection, _OddFrames, sql("streams", "odd_lately"), {"executor_ids": list(executors)})
+    }
+    return _warnings(AlertKind.STREAM_ODDITY, odd)
+
+
+def _warnings(kind: AlertKind, streams: Mapping[str, str]) -> ConditionResult:
     alerts = [
-        raised(
-            kind,
-            odd.executor_id,
-            f"the trade-update stream of {odd.executor_id} sent {odd.frames} odd frames, at last because {odd.why}",
-            Severity.WARNING,
-            executor=odd.executor_id,
-        )
-        for odd in fetch_all(connection, _OddFrames, sql("streams", "odd_lately"), values)
+        raised(kind, name, f"the trade-update stream of {name} {what}", Severity.WARNING, executor=name)
+        for name, what in streams.items()
     ]
     return found(kind, alerts)

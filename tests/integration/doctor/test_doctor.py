@@ -72,6 +72,14 @@ def test_all_is_well(core: Core) -> None:
     assert core.orders() == []
 
 
+def test_without_an_exchange_the_remedy_is_not_a_key(core: Core) -> None:
+    found = examined(core, exchange_url=None)
+
+    assert "broker argo" in critical(found)
+    remedy = found["broker argo"].remedy
+    assert remedy == "Run `tradewire up`, or set TRADEWIRE_EXCHANGE_URL; see `tradewire config check`."
+
+
 def test_a_queue_without_a_worker_and_a_missing_keeper_are_named(core: Core) -> None:
     found = examined(core)
 

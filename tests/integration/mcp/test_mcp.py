@@ -207,6 +207,26 @@ def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) 
     assert (resumed["switches"][0]["switches"], len(resumed["switches"][0]["lifted"])) == ([], 1)
 
 
+def test_an_account_of_the_record_is_stopped_without_its_file_as_by_the_command(
+    core: Core, assistant: Assistant
+) -> None:
+    core.send("AAPL")
+    core.executors_path.unlink()
+
+    halted, paused, unknown, everyone = assistant.asks(
+        ("halt", {"executor": "argo", **WORD}),
+        ("pause", {"executor": "argo", **WORD}),
+        ("halt", {"executor": "nobody", **WORD}),
+        ("halt", {"executor": "all", **WORD}),
+        flags=("--allow-operate",),
+    )
+
+    assert [switch["kind"] for switch in halted["switches"][0]["switches"]] == ["halted"]
+    assert {switch["kind"] for switch in paused["switches"][0]["switches"]} == {"halted", "paused"}
+    # The record cannot say which accounts are meant by `all`.
+    assert all(str(core.executors_path) in refusal for refusal in (unknown, everyone))
+
+
 def test_dead_letters_are_listed_shown_requeued_and_discarded(core: Core, assistant: Assistant) -> None:
     first, second = dead(core), dead(core)
 

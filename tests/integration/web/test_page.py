@@ -387,6 +387,28 @@ def test_a_history_shows_milliseconds(client: httpx.Client, execution_states: Ex
     assert text.index("submitting") < text.index("accepted</b>")
 
 
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ({"quantity": "3"}, "<dt>quantity</dt><dd>3</dd>"),
+        ({"notional": "1500.5"}, "<dt>notional</dt><dd>1500.5</dd>"),
+        ({"equity_percent": "2.5"}, "<dt>equity percent</dt><dd>2.5</dd>"),
+        ({"close_percent": "40", "intent": "close"}, "<dt>close percent</dt><dd>40</dd>"),
+    ],
+)
+def test_a_history_shows_the_size_that_the_signal_asks_for(
+    client: httpx.Client, execution_states: ExecutionStates, size: dict[str, str], shown: str
+) -> None:
+    login(client)
+    execution_id = execution_states.recorded(**size)
+
+    text = client.get(f"/lives/{execution_id}").text
+
+    assert shown in text
+    named = ("quantity", "notional", "equity percent", "close percent")
+    assert [name for name in named if f"<dt>{name}</dt>" in text] == [next(iter(size)).replace("_", " ")]
+
+
 def test_a_history_shows_the_brokers_ids_of_its_requests(
     client: httpx.Client, execution_states: ExecutionStates
 ) -> None:

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ from pipeline.operations import guesses
 from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
 from tests.integration.execution_states import Rows
+from tests.waiting import patience
 from tests.web import BEARER, TOKEN, serving, web_context
 
 #: The routes without a token: health probes have none, and the documentation shows no data of the record.
@@ -197,6 +199,18 @@ def test_tokens_are_guessed_slowly_and_those_in_use_go_on_working(client: httpx.
     assert status(TOKEN) == 200
     assert [status(f"guess-{number}") for number in range(25)] == [401] * 20 + [429] * 5
     assert status(TOKEN) == 200
+
+
+def test_right_tokens_that_arrive_together_are_never_taken_for_guesses(record: Record, redis_url: str) -> None:
+    tokens = [make_token(record, f"program-{number}", [Scope.READ], by="test") for number in range(25)]
+
+    with serving(web_context(record, redis_url)) as client, ThreadPoolExecutor(25) as senders:
+        url = client.base_url.join("/api/v1/signals")
+
+        def status(token: str) -> int:
+            return httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=patience(20)).status_code
+
+        assert list(senders.map(status, tokens)) == [200] * 25
 
 
 def test_a_forwarded_address_does_not_lift_the_limit_for_wrong_tokens(client: httpx.Client) -> None:

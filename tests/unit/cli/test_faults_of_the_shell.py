@@ -16,6 +16,7 @@ import pytest
 
 from config.services import Services, write_services
 from pipeline.entrypoints.supervisor.offline import offline_postgres
+from tests.waiting import patience
 
 REPOSITORY = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "pipeline.entrypoints.cli"]
@@ -61,6 +62,26 @@ def test_an_early_interrupt_is_one_line(tmp_path: Path) -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "tradewire: interrupted\n")
+
+
+def test_an_interrupt_at_a_question_ends_the_command_as_at_any_other_moment(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "TRADEWIRE_HOME": str(tmp_path)}
+    with subprocess.Popen(["sleep", "600"]) as up:
+        try:
+            write_services(tmp_path, Services(pids={"up": up.pid}))
+            down = subprocess.Popen([*COMMAND, "down"], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=env)
+            said = b""
+            while b"Stop it? [y/N]:" not in said:
+                said += os.read(ours, 1000)
+            down.send_signal(signal.SIGINT)
+            assert down.wait(patience(30)) == 128 + signal.SIGINT
+            assert up.poll() is None
+        finally:
+            up.kill()
+    assert os.read(ours, 1000).split() == b"nothing was changed".split()
+    os.close(ours)
+    os.close(theirs)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 from config.executors import load_executors
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
-from pipeline.intake.routing import PRACTICE, always_refused, may_be_exit, refusals
+from pipeline.intake.routing import always_refused, may_be_exit, refusals
 from pipeline.model.signals import Signal, read_signal
+from pipeline.model.sources import PRACTICE
 from tests.factories import executor_toml
 from tests.factories import signal as raw_signal
 

@@ -24,4 +24,15 @@ def test_the_addresses_that_one_client_has_count_as_one() -> None:
 
     assert own == {"loopback"}
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
+    assert network_of("no address") == network_of("") == network_of(None)
     assert network_of("::ffff:10.0.0.1") == network_of("10.0.0.1") != network_of("10.0.0.2")
+
+
+def test_a_right_token_goes_on_while_an_address_has_no_guesses_left() -> None:
+    guesses = Guesses(clock=lambda: 0.0)
+    guesses.record("10.0.0.1", "right", right=True)
+    for number in range(PER_MINUTE):
+        guesses.record("10.0.0.1", f"guess-{number}", right=False)
+
+    with guesses.trying("10.0.0.1", "right") as right, guesses.trying("10.0.0.1", "wrong") as wrong:
+        assert (right.wait_s, wrong.wait_s) == (None, 60.0)

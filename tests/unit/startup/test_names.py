@@ -32,3 +32,20 @@ def test_a_file_that_others_can_write_names_no_account(tmp_path: Path, executor:
 def test_a_file_without_a_table_of_executors_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="executors is not a table"):
         names_of(in_file(tmp_path, "executors = 5\n"), "argo", every=False)
+
+
+def test_a_byte_order_mark_before_the_first_table_is_no_fault(tmp_path: Path) -> None:
+    settings = in_file(tmp_path, '\ufeff[executors.theirs]\nmode = "paper"\n')
+
+    assert names_of(settings, None, every=True) == ["theirs"]
+    assert modes(settings) == {"theirs": "paper"}
+
+
+@pytest.mark.parametrize("text", ["executors = {", "\udcff", "executors = 5"])
+def test_the_modes_of_a_file_that_cannot_be_read_are_unknown(tmp_path: Path, text: str) -> None:
+    settings = in_file(tmp_path)
+    settings.executors.write_text(text, errors="surrogateescape")
+
+    with pytest.raises(ConfigInvalid, match=str(settings.executors)):
+        names_of(settings, "theirs", every=False)
+    assert modes(settings) == {}

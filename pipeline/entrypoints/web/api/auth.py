@@ -3,7 +3,6 @@
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -14,8 +13,10 @@ from pydantic import SecretStr
 from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.entrypoints.web.api.peer import peer_of
 from pipeline.entrypoints.web.api.sessions import HEADER, LASTS_S, BrowserSession, Sessions
+from pipeline.model.errors import RecordUnavailable, TradewireError
 from pipeline.operations.ended_sessions import end_session, has_ended
 from pipeline.operations.guesses import Guesses
+from pipeline.operations.request_rates import RequestRates
 from pipeline.operations.tokens import MAIN, Holder, Scope, digest
 from pipeline.operations.tokens import holder_of as holder_of_token
 from pipeline.operations.tokens import named as holder_named
@@ -25,7 +26,6 @@ from pipeline.store.record import Record
 _KEPT_S = 5.0
 # At most this many tokens are remembered. Unknown tokens are remembered too.
 _MOST_KEPT = 1000
-_MINUTE_S = 60.0
 # The limit for signals is this many times the limit for other requests, since signals come in bursts.
 _SIGNALS_TO_REQUESTS = 10
 
@@ -35,12 +35,6 @@ _BEARER = HTTPBearer(
     auto_error=False, scheme_name="token", description="TRADEWIRE_API_TOKEN, or one of `tradewire token add`."
 )
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-
-
-@dataclass(kw_only=True)
-class _Bucket:
-    left: float
-    at: float = field(default_factory=time.monotonic)
 
 
 class Gate:
@@ -54,11 +48,11 @@ class Gate:
         self._main = digest(main.get_secret_value())
         self.sessions = Sessions(main)
         self.guesses = Guesses()
-        self._per_minute = per_minute
+        self._requests = RequestRates(per_minute)
+        self._signals = RequestRates(per_minute * _SIGNALS_TO_REQUESTS)
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[Holder | None, float]] = {}
         self._ended: dict[str, tuple[bool, float]] = {}
-        self._buckets: dict[tuple[str, bool], _Bucket] = {}
 
     def known(self, token: str) -> tuple[bool, Holder | None]:
         """Return whether the token was looked up lately or is the main one, and its holder (None: no such token).
@@ -99,6 +93,25 @@ class Gate:
             self._keep_ended(session.nonce, ended)
         return None if ended else session
 
+    def holder_of_session(self, request: Request) -> Holder | None:
+        """Return the holder of the token with which the person of *request* logged in; None when there is none."""
+        session = self.session_of(request)
+        return None if session is None or session.name is None else self.named(session.name)
+
+    def remembers(self, request: Request, token: str | None) -> bool:
+        """Return whether *request* has a *token* or a session that was lately found to be right, without a look-up."""
+        if token is not None:
+            known, holder = self.known(token)
+            return known and holder is not None
+        session, now = self.sessions.of(request), time.monotonic()
+        if session is None or session.name is None:
+            return False
+        with self._lock:
+            ended, looked_until = self._ended.get(session.nonce, (True, 0.0))
+            holder, kept_until = self._kept.get(f"name:{session.name}", (None, 0.0))
+        lasts = session.name == MAIN or (holder is not None and now < kept_until)
+        return lasts and not ended and now < looked_until
+
     def end_session(self, session: BrowserSession) -> None:
         """End *session* at once in this web process, and within 5 s in all others."""
         end_session(self._record, session.nonce, lasts_s=LASTS_S)
@@ -109,18 +122,7 @@ class Gate:
 
         Signals are counted separately: a program that reads too often can still send.
         """
-        signals = scope is Scope.SIGNAL
-        most = self._per_minute * (_SIGNALS_TO_REQUESTS if signals else 1)
-        rate = most / _MINUTE_S
-        with self._lock:
-            now = time.monotonic()
-            bucket = self._buckets.setdefault((name, signals), _Bucket(left=most))
-            bucket.left = min(most, bucket.left + (now - bucket.at) * rate)
-            bucket.at = now
-            if bucket.left < 1:
-                return (1 - bucket.left) / rate
-            bucket.left -= 1
-            return None
+        return (self._signals if scope is Scope.SIGNAL else self._requests).count(name)
 
     def _keep_ended(self, nonce: str, ended: bool) -> None:  # noqa: FBT001 - the one fact about it
         with self._lock:
@@ -141,7 +143,7 @@ def opened_by(gate: Gate, scope: Scope) -> Any:
     """Return a dependency that refuses requests without *scope* or above the rate. It sets what `holder_of` returns."""
 
     async def let_in(request: Request, bearer: Bearer) -> None:
-        found = await _holder_of(gate, request, bearer)
+        found = await _holder_of(gate, request, None if bearer is None else bearer.credentials.strip())
         if found is None:
             headers = {"WWW-Authenticate": "Bearer"}
             message = "send the token as `Authorization: Bearer <token>`"
@@ -168,25 +170,49 @@ def by(request: Request) -> str:
     return f"{holder_of(request).name}@http"
 
 
-async def _holder_of(gate: Gate, request: Request, bearer: HTTPAuthorizationCredentials | None) -> Holder | None:
-    if bearer is None:
-        return await run_in_threadpool(_holder_of_session, gate, request)
-    token, address = bearer.credentials.strip(), peer_of(request)
-    wait = gate.guesses.wait_s(address, token)
-    if wait is not None:
-        headers = {"Retry-After": str(round(wait) + 1)}
-        raise ApiError(429, "too_many_requests", "this address has sent too many wrong tokens", headers=headers)
-    known, holder = gate.known(token)
-    if not known:
-        holder = await run_in_threadpool(gate.holder, token)
-    gate.guesses.record(address, token, right=holder is not None)
-    return holder
+async def token_of(request: Request) -> str | None:
+    """Return the token in the headers of *request*, whether it is right or not."""
+    bearer = await _BEARER(request)
+    return None if bearer is None else bearer.credentials.strip()
 
 
 async def may_read(gate: Gate, request: Request) -> bool:
     """Return whether the request has a token or a session with the scope `read`. One without either is not refused."""
-    holder = await _holder_of(gate, request, await _BEARER(request))
+    holder = await _holder_of(gate, request, await token_of(request))
     return holder is not None and Scope.READ in holder.scopes
+
+
+async def is_known(gate: Gate, request: Request, token: str | None) -> bool:
+    """Return whether *request* has a right *token* or a session, or it cannot be looked up: the route says so then."""
+    try:
+        if token is not None:
+            return await _holder_of_token(gate, request, token) is not None
+        # The signature is checked first: a thread would cost more than the answer 429.
+        session = gate.sessions.of(request)
+        has_login = session is not None and session.name is not None
+        return has_login and await run_in_threadpool(gate.holder_of_session, request) is not None
+    except RecordUnavailable:
+        return True
+    except (ApiError, TradewireError):
+        return False
+
+
+async def _holder_of(gate: Gate, request: Request, token: str | None) -> Holder | None:
+    if token is None:
+        return await run_in_threadpool(_holder_of_session, gate, request)
+    return await _holder_of_token(gate, request, token)
+
+
+async def _holder_of_token(gate: Gate, request: Request, token: str) -> Holder | None:
+    with gate.guesses.trying(peer_of(request), token) as guess:
+        if guess.wait_s is not None:
+            headers = {"Retry-After": str(round(guess.wait_s) + 1)}
+            raise ApiError(429, "too_many_requests", "this address has sent too many wrong tokens", headers=headers)
+        known, holder = gate.known(token)
+        if not known:
+            holder = await run_in_threadpool(gate.holder, token)
+        guess.right = holder is not None
+    return holder
 
 
 def _holder_of_session(gate: Gate, request: Request) -> Holder | None:

@@ -55,11 +55,12 @@ def router(context: WebContext) -> APIRouter:
 def _login(gate: Gate, request: Request, form: dict[str, str]) -> Response:
     check_form(gate, gate.sessions.of_login(request), form)
     token, address = form.get("token", "").strip()[:_LONGEST_TOKEN], peer_of(request)
-    if gate.guesses.wait_s(address, token) is not None:
-        raise PageRefused(429, "there were too many wrong tokens in this minute: wait, and try again")
+    with gate.guesses.trying(address, token) as guess:
+        if guess.wait_s is not None:
+            raise PageRefused(429, "there were too many wrong tokens in this minute: wait, and try again")
+        holder = gate.holder(token)
+        guess.right = holder is not None
     wanted = _own_path(form.get("next", "/"))
-    holder = gate.holder(token)
-    gate.guesses.record(address, token, right=holder is not None)
     if holder is None:
         return _login_page(gate, request, wanted=wanted, message="This token is unknown or revoked.", status=403)
     if Scope.READ not in holder.scopes:

@@ -1,0 +1,18 @@
+"""Name the sources of signals that have a meaning of their own: those of our own orders, and of practice."""
+
+#: The source of practice signals.
+PRACTICE = "replay"
+#: The sources of our own orders begin with this.
+OWN = "tradewire:"
+#: The source of probes; their strategy has the same name. Routing filters and repeat checks skip probes, since they are
+#: not signals of a trader's strategy.
+PROBE = f"{OWN}probe"
+#: The source of the entries that open the other side after a position was closed.
+FLIP = f"{OWN}flip"
+#: The source of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
+RETRY = f"{OWN}exit"
+
+
+def is_own(source: str | None) -> bool:
+    """Return whether a source is our own: its signals are orders that tradewire itself decided."""
+    return source is not None and source.startswith(OWN)
