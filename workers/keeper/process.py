@@ -65,6 +65,8 @@ _LATE_AFTER_S = 15.0
 _BOOKS_AT_ONCE = 50
 # The most look-ups of one executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
+#: The tasks of one executor. Each may hold a connection to PostgreSQL while it waits for a lock.
+TASKS_PER_EXECUTOR = 9
 
 
 def keep(
@@ -84,7 +86,7 @@ def keep(
     """
     alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + 8 * len(executors), retry_for_s=1.0)
+    record = Record(database_url, connections=4 + TASKS_PER_EXECUTOR * len(executors), retry_for_s=1.0)
     runtimes = open_runtimes(executors, settings=settings, exchange_url=exchange_url, record=record)
     queues = ExecutionQueue(connect(redis_url))
     _refuse_wrong_servers(record, queues)
