@@ -6,10 +6,25 @@ SELECT execution_id, generation, executor_id, account_number, symbol, side, fill
         FROM fill_alias AS a
         WHERE a.account_number = o.account_number
             AND a.fill_id = %(fill_id)s
-    ) AS is_alias
+    ) AS is_alias,
+    (
+        SELECT a.corrected_by
+        FROM fill_alias AS a
+        WHERE a.account_number = o.account_number
+            AND a.fill_id = %(fill_id)s
+    ) AS corrected_by
 FROM broker_order AS o
 WHERE order_id = %(order_id)s
     AND account_number = %(account_number)s
+FOR UPDATE
+
+-- name: lock_holding
+-- Orders of one symbol lock its holding before its row of fill_change.
+SELECT strategy
+FROM holding
+WHERE account_number = %(account_number)s
+    AND symbol = %(symbol)s
+ORDER BY strategy
 FOR UPDATE
 
 -- name: unconfirmed
@@ -28,6 +43,14 @@ WHERE f.executor_id = %(executor_id)s
     AND f.recorded_at > statement_timestamp() - %(within)s::interval
 HAVING count(*) > 0
 
+-- name: has
+SELECT EXISTS (
+    SELECT
+    FROM fill
+    WHERE account_number = %(account_number)s
+        AND fill_id = %(fill_id)s
+)
+
 -- name: listed
 -- Those of the fills that the record has from the list of activities, or that were taken back.
 SELECT fill_id
@@ -38,7 +61,7 @@ WHERE account_number = %(account_number)s
 
 -- name: of_order
 -- The fills of an order that the broker itemised, also those that it took back.
-SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at
+SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at, corrected_by
 FROM fill
 WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
@@ -57,6 +80,31 @@ VALUES (
 )
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
+-- name: make_room
+-- A correction counts beside the fill that it corrects, until that one is voided. Without this, it would be taken for a
+-- part of what is not itemised.
+UPDATE broker_order
+SET filled_quantity = filled_quantity + %(quantity)s,
+    filled_average_price = trim_scale(
+        (filled_quantity * filled_average_price + %(quantity)s * %(price)s) / (filled_quantity + %(quantity)s)
+    ),
+    follow_up = follow_up OR (role = 'exit' AND ended_at IS NOT NULL)
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+
+-- name: keep_corrected
+-- The broker corrected a fill that the record does not have. It may be a part of what is not itemised.
+INSERT INTO fill_alias (account_number, fill_id, corrected_by)
+VALUES (%(account_number)s, %(fill_id)s, %(corrected_by)s)
+ON CONFLICT (account_number, fill_id) DO UPDATE
+SET corrected_by = excluded.corrected_by
+
+-- name: corrected_shown
+-- The fill that was corrected before it was itemised is in the record now.
+DELETE FROM fill_alias
+WHERE account_number = %(account_number)s
+    AND fill_id = %(fill_id)s
+
 -- name: confirm
 -- The list of activities shows a fill that the record has from the stream, perhaps under another id.
 UPDATE fill
@@ -73,6 +121,14 @@ WHERE account_number = %(account_number)s
 INSERT INTO fill_alias (account_number, fill_id, known_as)
 VALUES (%(account_number)s, %(fill_id)s, %(known_as)s)
 ON CONFLICT (account_number, fill_id) DO NOTHING
+
+-- name: rename_correction
+-- Corrected fills name their correction, whose id is another one now.
+UPDATE fill
+SET corrected_by = %(known_as)s
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+    AND corrected_by = %(fill_id)s
 
 -- name: drop
 -- The list of activities replaces these fills of the stream. Their ids stay known, so that they do not come again.

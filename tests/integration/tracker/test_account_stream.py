@@ -208,6 +208,23 @@ def test_a_fill_that_is_corrected_and_then_taken_back_counts_no_more(core: Core)
     assert stream_row(core)["poll_reason"] == "the broker revised a fill"
 
 
+def test_a_correction_of_a_fill_that_the_record_does_not_have_is_kept_for_a_person(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600})
+    core.run(core.send(quantity=10))
+    until(lambda: core.follower().run_once() or fills(core) == [("order", 5)])
+    recorder = a_stream(core).recorder
+    terms = {"execution_id": "new", "previous_execution_id": "old", "qty": "4", "price": "101"}
+    frame = event(core.orders()[0], event="trade_correct", **terms)
+    message = recorder.message(frame)
+    assert message is not None
+
+    assert recorder.take(message, frame, ready=lambda _: True) is None
+
+    [odd] = core.rows("SELECT * FROM stream_oddity")
+    assert (odd["why"], odd["frame"]) == ("it corrects a fill that the record does not have", frame)
+    assert fills(core) == [("stream", 4), ("order", 1)]
+
+
 def event(order: dict[str, object], **changes: object) -> str:
     """Return the frame of an event of *order*."""
     data = {"timestamp": "2026-10-08T15:10:22.18Z", "order": order} | changes
