@@ -28,19 +28,34 @@ ORDER BY strategy
 FOR UPDATE
 
 -- name: unconfirmed
--- The executor's fills that the list of activities has not shown, without those that it never will: since when to read
--- the list, and the age of the first one that was recorded after *known_until*. No row is returned if there are none.
-SELECT min(CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END) AS since,
-    array_agg(DISTINCT f.account_number) AS account_numbers, max(f.recorded_at) AS newest,
+-- The executor's fills that the list of activities has not shown, without those that it never will, and the orders whose
+-- report may contain a fill that was taken back or new ones in its place. The result: since when to read the list, and
+-- since when for those that were recorded after *known_until*, with the age of the first of these; the newest, and the
+-- newest until *known_until*. No row is returned if there are none.
+WITH missing AS (
+    SELECT f.account_number, f.recorded_at, CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END AS since
+    FROM fill AS f
+    JOIN broker_order AS o USING (execution_id, generation)
+    WHERE f.executor_id = %(executor_id)s
+        AND f.source <> 'activity'
+        AND f.voided_at IS NULL
+        AND f.recorded_at > statement_timestamp() - %(within)s::interval
+    UNION ALL
+    SELECT f.account_number, f.voided_at, o.intended_at
+    FROM fill AS f
+    JOIN broker_order AS o USING (execution_id, generation)
+    WHERE f.executor_id = %(executor_id)s
+        AND f.voided_at > statement_timestamp() - %(within)s::interval
+        AND o.busted_quantity > 0
+        AND o.report_quantity <> o.filled_quantity
+)
+SELECT min(since) AS since, min(since) FILTER (WHERE recorded_at > %(known_until)s) AS new_since,
+    array_agg(DISTINCT account_number) AS account_numbers, max(recorded_at) AS newest,
+    max(recorded_at) FILTER (WHERE recorded_at <= %(known_until)s) AS newest_known,
     extract(
-        epoch FROM clock_timestamp() - min(f.recorded_at) FILTER (WHERE f.recorded_at > %(known_until)s)
+        epoch FROM clock_timestamp() - min(recorded_at) FILTER (WHERE recorded_at > %(known_until)s)
     )::float AS waited_s
-FROM fill AS f
-JOIN broker_order AS o USING (execution_id, generation)
-WHERE f.executor_id = %(executor_id)s
-    AND f.source <> 'activity'
-    AND f.voided_at IS NULL
-    AND f.recorded_at > statement_timestamp() - %(within)s::interval
+FROM missing
 HAVING count(*) > 0
 
 -- name: has

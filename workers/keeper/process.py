@@ -147,6 +147,8 @@ def _executor_tasks(
         # The tasks below are paced: a run that did something is not repeated at once, which would cost more requests.
         yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
         fills = FillSync(record=record, runtime=runtime)
+        if not runtime.broker.lists_fills:
+            log.warning("fills.not_listed", executor_id=name)
         yield task(f"fills {name}", _FILLS_EVERY_S, fills.run_once, paced=True)
         audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
         yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)
