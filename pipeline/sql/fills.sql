@@ -1,6 +1,8 @@
 -- name: lock_order
--- The order that the broker knows by this id, locked until the end of the transaction: its fills are recorded one by one.
+-- The order that the broker knows by this id, or of which this one is a replacement, locked until the end of the
+-- transaction: its fills are recorded one by one.
 SELECT execution_id, generation, executor_id, account_number, symbol, side, filled_quantity,
+    order_id IS DISTINCT FROM %(order_id)s AS is_replacement,
     (
         SELECT count(*) > 0
         FROM fill_alias AS a
@@ -14,7 +16,7 @@ SELECT execution_id, generation, executor_id, account_number, symbol, side, fill
             AND a.fill_id = %(fill_id)s
     ) AS corrected_by
 FROM broker_order AS o
-WHERE order_id = %(order_id)s
+WHERE (order_id = %(order_id)s OR replacement_ids @> ARRAY[%(order_id)s])
     AND account_number = %(account_number)s
 FOR UPDATE
 

@@ -111,6 +111,7 @@ SET order_id = coalesce(order_id, %(order_id)s),
         WHEN busted_quantity IS NOT NULL THEN greatest(report_quantity, %(filled_quantity)s)
     END,
     replacement_quantity = coalesce(%(replacement_quantity)s, replacement_quantity),
+    replacement_ids = coalesce(nullif(%(replacement_ids)s::text[], '{}'), replacement_ids),
     filled_average_price = CASE
         WHEN busted_quantity IS NULL AND %(filled_quantity)s >= filled_quantity
             THEN coalesce(%(filled_average_price)s, filled_average_price)

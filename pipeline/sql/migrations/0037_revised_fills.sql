@@ -2,6 +2,10 @@
 -- report goes without such a fill, its smaller quantity. NULL: there is no such fill.
 ALTER TABLE broker_order ADD COLUMN report_quantity numeric;
 
+-- The broker's ids of the orders that have replaced an order of ours one after another: their fills are its fills.
+ALTER TABLE broker_order ADD COLUMN replacement_ids text[];
+CREATE INDEX broker_order_replacements ON broker_order USING gin (replacement_ids) WHERE replacement_ids IS NOT NULL;
+
 -- The fill that the broker reported in place of this one, which was not itemised until then, so that its quantity is not
 -- known; NULL: it is only another id of a fill.
 ALTER TABLE fill_alias ADD COLUMN corrected_by text;

@@ -17,6 +17,8 @@ from pipeline.model.orders import OrderSide
 from pipeline.model.outages import Need, Outage
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import status_at_exchange
+from tests.integration.keeper.test_replaced_orders import followed, status_of
+from tests.integration.keeper.test_replaced_orders import replace as by_a_person
 from workers.brokers.guarded import GuardedBroker
 from workers.brokers.protocol import Broker
 from workers.brokers.request_guard import RequestGuard
@@ -151,6 +153,24 @@ def test_a_fill_that_the_list_never_shows_makes_no_reading_of_others_longer(core
     now[0] += 30
     sync.run_once()
     assert datetime.now(UTC) - noted.since[-1] > timedelta(hours=5)
+
+
+def test_the_fills_of_a_replacement_are_itemised_as_well(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600, "count": 1})
+    execution_id = core.send(quantity=4)
+    core.run(execution_id)
+    followed(core, execution_id, "partially_filled")
+    last = by_a_person(core, core.execution(execution_id)["order_id"], price=50, quantity=4)
+    core.follower().run_once()
+    core.prices(AAPL=50)
+    until(lambda: status_of(core, last) == "filled")
+    followed(core, execution_id, "filled")
+    later(core)
+
+    assert fill_sync(core).run_once() == 2
+
+    assert fills(core) == [("activity", 2, 100), ("activity", 2, 50)]
+    assert core.execution(execution_id)["filled_quantity"] == 4
 
 
 def test_a_busted_fill_has_the_list_read_while_the_report_may_contain_another_one(core: Core) -> None:
