@@ -8,8 +8,7 @@ from typing import Final
 
 from pipeline.model.orders import OrderSide
 
-#: A fill that the broker's list has not shown for this long is not looked for any more: a person replaced its order at
-#: the broker, or the broker has no such list.
+#: A fill that the broker's list has not shown for this long is not looked for any more.
 ITEMISED_WITHIN: Final = timedelta(days=1)
 
 

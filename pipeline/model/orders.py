@@ -148,6 +148,8 @@ class BrokerOrder:
     replaced_by: str | None = None
     #: The quantity of the newest replacement plus what was filled before it; None if the order was not replaced.
     replacement_quantity: Decimal | None = None
+    #: The broker's ids of the orders that have replaced this one, one after another, as far as they were followed.
+    replacement_ids: tuple[str, ...] = ()
     #: None if the order does not trigger at a price.
     stop: StopTerms | None = None
     #: The order's type, class and prices in the broker's words, as far as they are set, for decisions and messages.

@@ -10,8 +10,9 @@ LIMIT %(limit)s
 SELECT pg_try_advisory_xact_lock(hashtextextended('books:' || %(account_number)s || ':' || %(symbol)s, 7204211)) AS locked
 
 -- name: allow_pauses
--- Computing takes seconds if a symbol has many fills. This transaction has locked nothing that others wait for yet.
-SELECT set_config('idle_in_transaction_session_timeout', '0', true) AS value
+-- Computing takes seconds if a symbol has many fills, and until its end locks nothing that a fill waits for. But other
+-- processes that compute these books wait, so a frozen process must not keep them for ever.
+SELECT set_config('idle_in_transaction_session_timeout', '60s', true) AS value
 
 -- name: allow_no_pauses
 -- From now on, others may wait for what this transaction has locked: a frozen process must not keep it locked.

@@ -1,32 +1,72 @@
 -- name: lock_order
--- The order that the broker knows by this id, locked until the end of the transaction: its fills are recorded one by one.
+-- The order that the broker knows by this id, or of which this one is a replacement, locked until the end of the
+-- transaction: its fills are recorded one by one.
 SELECT execution_id, generation, executor_id, account_number, symbol, side, filled_quantity,
+    order_id IS DISTINCT FROM %(order_id)s AS is_replacement,
     (
         SELECT count(*) > 0
         FROM fill_alias AS a
         WHERE a.account_number = o.account_number
             AND a.fill_id = %(fill_id)s
-    ) AS is_alias
+    ) AS is_alias,
+    (
+        SELECT a.corrected_by
+        FROM fill_alias AS a
+        WHERE a.account_number = o.account_number
+            AND a.fill_id = %(fill_id)s
+    ) AS corrected_by
 FROM broker_order AS o
-WHERE order_id = %(order_id)s
+WHERE (order_id = %(order_id)s OR replacement_ids @> ARRAY[%(order_id)s])
     AND account_number = %(account_number)s
 FOR UPDATE
 
+-- name: lock_holding
+-- Orders of one symbol lock its holding before its row of fill_change.
+SELECT strategy
+FROM holding
+WHERE account_number = %(account_number)s
+    AND symbol = %(symbol)s
+ORDER BY strategy
+FOR UPDATE
+
 -- name: unconfirmed
--- The executor's fills that the list of activities has not shown, without those that it never will: since when to read
--- the list, and the age of the first one that was recorded after *known_until*. No row is returned if there are none.
-SELECT min(CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END) AS since,
-    array_agg(DISTINCT f.account_number) AS account_numbers, max(f.recorded_at) AS newest,
+-- The executor's fills that the list of activities has not shown, without those that it never will, and the orders whose
+-- report may contain a fill that was taken back or new ones in its place. The result: since when to read the list, and
+-- since when for those that were recorded after *known_until*, with the age of the first of these; the newest, and the
+-- newest until *known_until*. No row is returned if there are none.
+WITH missing AS (
+    SELECT f.account_number, f.recorded_at, CASE WHEN f.source = 'order' THEN o.intended_at ELSE f.filled_at END AS since
+    FROM fill AS f
+    JOIN broker_order AS o USING (execution_id, generation)
+    WHERE f.executor_id = %(executor_id)s
+        AND f.source <> 'activity'
+        AND f.voided_at IS NULL
+        AND f.recorded_at > statement_timestamp() - %(within)s::interval
+    UNION ALL
+    SELECT f.account_number, f.voided_at, o.intended_at
+    FROM fill AS f
+    JOIN broker_order AS o USING (execution_id, generation)
+    WHERE f.executor_id = %(executor_id)s
+        AND f.voided_at > statement_timestamp() - %(within)s::interval
+        AND o.busted_quantity > 0
+        AND o.report_quantity <> o.filled_quantity
+)
+SELECT min(since) AS since, min(since) FILTER (WHERE recorded_at > %(known_until)s) AS new_since,
+    array_agg(DISTINCT account_number) AS account_numbers, max(recorded_at) AS newest,
+    max(recorded_at) FILTER (WHERE recorded_at <= %(known_until)s) AS newest_known,
     extract(
-        epoch FROM clock_timestamp() - min(f.recorded_at) FILTER (WHERE f.recorded_at > %(known_until)s)
+        epoch FROM clock_timestamp() - min(recorded_at) FILTER (WHERE recorded_at > %(known_until)s)
     )::float AS waited_s
-FROM fill AS f
-JOIN broker_order AS o USING (execution_id, generation)
-WHERE f.executor_id = %(executor_id)s
-    AND f.source <> 'activity'
-    AND f.voided_at IS NULL
-    AND f.recorded_at > statement_timestamp() - %(within)s::interval
+FROM missing
 HAVING count(*) > 0
+
+-- name: has
+SELECT EXISTS (
+    SELECT
+    FROM fill
+    WHERE account_number = %(account_number)s
+        AND fill_id = %(fill_id)s
+)
 
 -- name: listed
 -- Those of the fills that the record has from the list of activities, or that were taken back.
@@ -38,7 +78,7 @@ WHERE account_number = %(account_number)s
 
 -- name: of_order
 -- The fills of an order that the broker itemised, also those that it took back.
-SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at
+SELECT fill_id, quantity, price, cumulative_quantity, source, voided_at, corrected_by
 FROM fill
 WHERE execution_id = %(execution_id)s
     AND generation = %(generation)s
@@ -57,6 +97,31 @@ VALUES (
 )
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
+-- name: make_room
+-- A correction counts beside the fill that it corrects, until that one is voided. Without this, it would be taken for a
+-- part of what is not itemised.
+UPDATE broker_order
+SET filled_quantity = filled_quantity + %(quantity)s,
+    filled_average_price = trim_scale(
+        (filled_quantity * filled_average_price + %(quantity)s * %(price)s) / (filled_quantity + %(quantity)s)
+    ),
+    follow_up = follow_up OR (role = 'exit' AND ended_at IS NOT NULL)
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+
+-- name: keep_corrected
+-- The broker corrected a fill that the record does not have. It may be a part of what is not itemised.
+INSERT INTO fill_alias (account_number, fill_id, corrected_by)
+VALUES (%(account_number)s, %(fill_id)s, %(corrected_by)s)
+ON CONFLICT (account_number, fill_id) DO UPDATE
+SET corrected_by = excluded.corrected_by
+
+-- name: corrected_shown
+-- The fill that was corrected before it was itemised is in the record now.
+DELETE FROM fill_alias
+WHERE account_number = %(account_number)s
+    AND fill_id = %(fill_id)s
+
 -- name: confirm
 -- The list of activities shows a fill that the record has from the stream, perhaps under another id.
 UPDATE fill
@@ -73,6 +138,14 @@ WHERE account_number = %(account_number)s
 INSERT INTO fill_alias (account_number, fill_id, known_as)
 VALUES (%(account_number)s, %(fill_id)s, %(known_as)s)
 ON CONFLICT (account_number, fill_id) DO NOTHING
+
+-- name: rename_correction
+-- Corrected fills name their correction, whose id is another one now.
+UPDATE fill
+SET corrected_by = %(known_as)s
+WHERE execution_id = %(execution_id)s
+    AND generation = %(generation)s
+    AND corrected_by = %(fill_id)s
 
 -- name: drop
 -- The list of activities replaces these fills of the stream. Their ids stay known, so that they do not come again.

@@ -97,22 +97,28 @@ RETURNING execution_id
 -- name: record_broker_update
 -- Record the broker's report of an order. Filled figures and a final status do not go back, since reads lag. But an
 -- order that we had given up and that still works at the broker is open again, so that it is followed. The report may
--- contain what the broker has taken back, and then the record's own average price stays.
-UPDATE broker_order
+-- contain what the broker has taken back (`still_reported`), and then the record's own average price stays.
+UPDATE broker_order AS o
 SET order_id = coalesce(order_id, %(order_id)s),
     order_status = CASE
         WHEN ended_at IS NULL OR order_id IS NULL OR %(ended)s THEN %(order_status)s
         ELSE order_status
     END,
-    filled_quantity = greatest(filled_quantity, %(filled_quantity)s - coalesce(busted_quantity, 0)),
+    filled_quantity = greatest(filled_quantity, %(filled_quantity)s - still_reported(o, %(filled_quantity)s)),
+    busted_quantity = CASE WHEN busted_quantity IS NOT NULL THEN still_reported(o, %(filled_quantity)s) END,
+    report_quantity = CASE
+        WHEN still_reported(o, %(filled_quantity)s) < busted_quantity THEN %(filled_quantity)s
+        WHEN busted_quantity IS NOT NULL THEN greatest(report_quantity, %(filled_quantity)s)
+    END,
     replacement_quantity = coalesce(%(replacement_quantity)s, replacement_quantity),
+    replacement_ids = coalesce(nullif(%(replacement_ids)s::text[], '{}'), replacement_ids),
     filled_average_price = CASE
         WHEN busted_quantity IS NULL AND %(filled_quantity)s >= filled_quantity
             THEN coalesce(%(filled_average_price)s, filled_average_price)
         ELSE coalesce(filled_average_price, %(filled_average_price)s)
     END,
     filled_at = CASE
-        WHEN %(filled_quantity)s - coalesce(busted_quantity, 0) > filled_quantity THEN clock_timestamp()
+        WHEN %(filled_quantity)s - still_reported(o, %(filled_quantity)s) > filled_quantity THEN clock_timestamp()
         ELSE filled_at
     END,
     accepted_at = coalesce(accepted_at, clock_timestamp()),
@@ -124,7 +130,7 @@ SET order_id = coalesce(order_id, %(order_id)s),
     follow_up = follow_up OR (
         role = 'exit'
         AND ended_at IS NOT NULL
-        AND filled_quantity < %(filled_quantity)s - coalesce(busted_quantity, 0)
+        AND filled_quantity < %(filled_quantity)s - still_reported(o, %(filled_quantity)s)
     ),
     may_exist = true,
     polled_at = clock_timestamp()

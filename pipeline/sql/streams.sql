@@ -13,14 +13,16 @@ SET state = excluded.state,
     poll_reason = excluded.poll_reason
 
 -- name: heard
--- The broker sent a frame or answered a ping.
+-- The broker sent a frame or answered a ping, so the stream is open, whatever another tracker has recorded.
 UPDATE stream
-SET last_heard_at = clock_timestamp()
+SET last_heard_at = clock_timestamp(),
+    state = 'listening',
+    state_since = CASE WHEN state = 'listening' THEN state_since ELSE clock_timestamp() END
 WHERE executor_id = %(executor_id)s
-    AND state = 'listening'
 
 -- name: failed
--- The stream broke off, or could not be opened.
+-- The stream broke off (*was_open*), or could not be opened. In the second case another tracker may have it open, and
+-- then is heard: the broker allows one connection.
 INSERT INTO stream AS s (executor_id, state, problem, problem_at)
 VALUES (%(executor_id)s, 'down', %(problem)s, clock_timestamp())
 ON CONFLICT (executor_id) DO UPDATE
@@ -28,6 +30,9 @@ SET state = excluded.state,
     state_since = CASE WHEN s.state = 'down' THEN s.state_since ELSE clock_timestamp() END,
     problem = excluded.problem,
     problem_at = excluded.problem_at
+WHERE %(was_open)s
+    OR s.state <> 'listening'
+    OR s.last_heard_at < clock_timestamp() - interval '15 seconds'
 
 -- name: stopped
 -- The tracker ends on purpose.

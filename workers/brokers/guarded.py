@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from pipeline.model.account import Account, Asset, Clock, MarketSession, Position, Quote, Transfer
+from pipeline.model.errors import BudgetUsedUp
 from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderRequest
 from workers.brokers.protocol import Broker, CancelAnswer, Lookup, More, OnUnreadable, Outcome
@@ -111,10 +112,31 @@ class GuardedBroker:
         """Read the deposits and withdrawals since *since*. Only the request for the first page is paid for."""
         return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
 
-    def fills(self, since: datetime, *, more: More | None = None) -> Sequence[FillReport]:
-        """List the fills since *since*; each page is paid for."""
+    @property
+    def lists_fills(self) -> bool:
+        """Return whether the broker has a list of fills. One that was written for an earlier release has none."""
+        return hasattr(self._broker, "fills")
+
+    def fills(
+        self, since: datetime, *, more: More | None = None, on_short: Callable[[], None] | None = None
+    ) -> Sequence[FillReport]:
+        """List the fills since *since*; each page is paid for.
+
+        Where the budget has no room for a further page, the list ends, and *on_short* is called. Without it,
+        BudgetUsedUp is raised.
+        """
         pages = Pages(self._guard, Purpose.POLL, more)
-        return self._guard.read(Purpose.POLL, lambda: self._broker.fills(since, more=pages))
+
+        def paid() -> bool:
+            try:
+                return pages()
+            except BudgetUsedUp:
+                if on_short is None:
+                    raise
+                on_short()
+                return False
+
+        return self._guard.read(Purpose.POLL, lambda: self._broker.fills(since, more=paid))
 
     def price(self, symbol: str) -> Decimal | None:
         """Read the price of the latest trade. Market data has a request limit of its own, so this is not paid for."""

@@ -27,6 +27,7 @@ def record_broker_order(connection: Connection[DictRow], order: BrokerOrder) -> 
         "order_status": order.raw_status,
         "filled_quantity": order.filled_quantity,
         "replacement_quantity": order.replacement_quantity,
+        "replacement_ids": list(order.replacement_ids),
         "filled_average_price": order.filled_average_price,
         "ended": order.status in FINAL_STATUSES,
     }

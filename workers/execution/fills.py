@@ -4,6 +4,7 @@ The rows of an order that are not voided always add up to its filled quantity: t
 lower the order, the holding follows, and the part that no fill explains is one row with the source `order`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from pipeline.model.fills import FillReport, FillSource
-from pipeline.store.query import execute, fetch_all, fetch_maybe
+from pipeline.store.query import execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.statements import sql
 from workers.rules.fill_matching import FillDecision, KnownFill, decide, match
 
@@ -32,8 +33,12 @@ class _Order:
     symbol: str
     side: str
     filled_quantity: Decimal
+    #: True if the fill is one of an order that has replaced this one.
+    is_replacement: bool
     #: True if the record once had a fill under this id, and has it under another id of the broker now.
     is_alias: bool
+    #: The fill that the broker reported in place of this one before the record had this one; None: there is none.
+    corrected_by: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +60,14 @@ def record_fill(
     come before the answer to the order, record the event's order first (`record_broker_order`).
     """
     order = _lock(connection, account_number, report)
-    if order is None or (order.is_alias and source is FillSource.STREAM):
+    if order is None:
         return False
+    if order.corrected_by is not None:
+        return _record_corrected(connection, order, report, source, order.corrected_by)
+    if order.is_alias and source is FillSource.STREAM:
+        return False
+    # What a replacement has filled is less than what all the orders have.
+    report = replace(report, cumulative_quantity=None) if order.is_replacement else report
     known = _known(connection, order)
     decision = decide(report, source, known, filled=order.filled_quantity)
     return _apply(connection, order, report, source, decision)
@@ -73,6 +84,7 @@ def void_fill(
     order = _lock(connection, account_number, report)
     if order is None:
         return False
+    execute(connection, sql("fills", "lock_holding"), vars(order))
     fill = _find(connection, order, report, source)
     if fill is None:
         record_fill(connection, account_number, report, source=source)
@@ -80,6 +92,8 @@ def void_fill(
     if fill is None:
         log.warning("fill.not_found", fill_id=report.fill_id, order_id=report.order_id)
         return False
+    # A fill that was corrected is taken back with its correction.
+    fill = _counting(fill, {each.fill_id: each for each in _known(connection, order)})
     return _void(connection, order, report, fill.fill_id, corrected_by=None)
 
 
@@ -93,24 +107,65 @@ def correct_fill(
 ) -> bool:
     """Put *report* in the place of a fill that the broker corrected (`trade_correct`), and return whether it is new.
 
-    The order's filled quantity and its average price follow. If the record does not have the previous fill, or it was
-    taken back already, the correction is recorded as a fill.
+    The order's filled quantity and its average price follow. If the previous fill was taken back already, the
+    correction is recorded as a fill. So it is if the record does not have the previous fill (`is_itemised`), which may
+    be a part of what is not itemised: then the filled quantity follows when the broker reports that fill, too.
     """
     order = _lock(connection, account_number, report)
     if order is None:
         return False
-    known = _known(connection, order)
-    if any(fill.fill_id == report.fill_id for fill in known):
-        return False
-    previous_id = _id_of(connection, account_number, previous_fill_id)
-    previous = next((fill for fill in known if fill.fill_id == previous_id and fill.voided_at is None), None)
+    execute(connection, sql("fills", "lock_holding"), vars(order))
+    report = replace(report, fill_id=_id_of(connection, account_number, report.fill_id))
+    known = {fill.fill_id: fill for fill in _known(connection, order)}
+    previous = known.get(_id_of(connection, account_number, previous_fill_id))
+    if previous is not None and report.fill_id not in known:
+        previous = _counting(previous, known)
+    values = _values(order, report, source)
     if previous is None:
+        names = {"account_number": account_number, "fill_id": previous_fill_id, "corrected_by": report.fill_id}
+        execute(connection, sql("fills", "keep_corrected"), names)
+        return report.fill_id not in known and execute(connection, sql("fills", "insert"), values) > 0
+    if previous.voided_at is not None:
         return record_fill(connection, account_number, report, source=source)
-    if report.cumulative_quantity is None:
-        report = replace(report, cumulative_quantity=previous.cumulative_quantity)
-    # The new fill comes first: in between, a holding must not look closed.
-    execute(connection, sql("fills", "insert"), _values(order, report, source))
+    if report.fill_id not in known:
+        # The new fill comes first: in between, a holding must not look closed.
+        execute(connection, sql("fills", "make_room"), values)
+        after = previous.cumulative_quantity if report.cumulative_quantity is None else report.cumulative_quantity
+        execute(connection, sql("fills", "insert"), values | {"cumulative_quantity": after})
     return _void(connection, order, report, previous.fill_id, corrected_by=report.fill_id)
+
+
+def is_itemised(connection: Connection[DictRow], account_number: str, fill_id: str) -> bool:
+    """Return whether the record has the fill, counted or taken back."""
+    values = {"account_number": account_number, "fill_id": _id_of(connection, account_number, fill_id)}
+    return fetch_one(connection, bool, sql("fills", "has"), values)
+
+
+def _record_corrected(
+    connection: Connection[DictRow], order: _Order, report: FillReport, source: FillSource, corrected_by: str
+) -> bool:
+    """Record a fill whose correction came first: it was a part of what is not itemised, and counts no more."""
+    named = _id_of(connection, order.account_number, corrected_by)
+    new = next((fill for fill in _known(connection, order) if fill.fill_id == named), None)
+    if new is not None and (new.quantity, new.price) == (report.quantity, report.price):
+        # The broker lists the correction under the id of the fill.
+        return False
+    execute(connection, sql("fills", "lock_holding"), vars(order))
+    now = report
+    if new is not None:
+        now = replace(report, quantity=new.quantity, price=new.price)
+        execute(connection, sql("fills", "make_room"), _values(order, now, source))
+    execute(connection, sql("fills", "insert"), _values(order, report, source))
+    execute(connection, sql("fills", "corrected_shown"), vars(order) | {"fill_id": report.fill_id})
+    return _void(connection, order, now, report.fill_id, corrected_by=named)
+
+
+def _counting(fill: KnownFill, known: Mapping[str, KnownFill]) -> KnownFill:
+    """Return *fill*, or the fill that was reported in its place at last. No correction is followed twice."""
+    left = dict(known)
+    while fill.corrected_by in left:
+        fill = left.pop(fill.corrected_by)
+    return fill
 
 
 def _lock(connection: Connection[DictRow], account_number: str, report: FillReport) -> _Order | None:
@@ -146,6 +201,7 @@ def _apply(
         if known_id != report.fill_id:
             alias = values | {"fill_id": known_id, "known_as": report.fill_id}
             execute(connection, sql("fills", "add_alias"), alias)
+            execute(connection, sql("fills", "rename_correction"), alias)
         return True
     return decision.inserts and execute(connection, sql("fills", "insert"), values) > 0
 

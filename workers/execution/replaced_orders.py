@@ -67,6 +67,7 @@ def _joined(order: BrokerOrder, following: BrokerOrder) -> BrokerOrder:
         order,
         filled_quantity=filled,
         replacement_quantity=None if following.quantity is None else order.filled_quantity + following.quantity,
+        replacement_ids=(*order.replacement_ids, following.order_id),
         filled_average_price=value / filled if filled and parts else None,
         status=OrderStatus.PARTIALLY_FILLED if works else following.status,
         raw_status=following.raw_status,

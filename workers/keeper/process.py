@@ -65,6 +65,8 @@ _LATE_AFTER_S = 15.0
 _BOOKS_AT_ONCE = 50
 # The most look-ups of one executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
+#: The tasks of one executor. Each may hold a connection to PostgreSQL while it waits for a lock.
+TASKS_PER_EXECUTOR = 9
 
 
 def keep(
@@ -84,7 +86,7 @@ def keep(
     """
     alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + 8 * len(executors), retry_for_s=1.0)
+    record = Record(database_url, connections=4 + TASKS_PER_EXECUTOR * len(executors), retry_for_s=1.0)
     runtimes = open_runtimes(executors, settings=settings, exchange_url=exchange_url, record=record)
     queues = ExecutionQueue(connect(redis_url))
     _refuse_wrong_servers(record, queues)
@@ -145,6 +147,8 @@ def _executor_tasks(
         # The tasks below are paced: a run that did something is not repeated at once, which would cost more requests.
         yield task(f"follow {name}", _FOLLOW_EVERY_S, polling.run_once, paced=True)
         fills = FillSync(record=record, runtime=runtime)
+        if not runtime.broker.lists_fills:
+            log.warning("fills.not_listed", executor_id=name)
         yield task(f"fills {name}", _FILLS_EVERY_S, fills.run_once, paced=True)
         audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
         yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)

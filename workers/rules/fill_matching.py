@@ -2,6 +2,9 @@
 
 The broker reports each fill twice: in its stream and in its list of activities. The two may name it by different ids,
 so a fill is also recognised by the order's filled quantity after it. The list is authoritative.
+
+Once a fill of the order was taken back, that quantity alone shows nothing: a broker may go on with the fill or go
+without it in its figures, and if it goes without, later fills reach the same quantities again.
 """
 
 from collections.abc import Sequence
@@ -23,6 +26,8 @@ class KnownFill:
     source: FillSource
     #: When the broker took it back or corrected it; None: it counts.
     voided_at: datetime | None
+    #: The fill that was reported in its place; None: there is none.
+    corrected_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +45,24 @@ class FillDecision:
 def match(report: FillReport, source: FillSource, known: Sequence[KnownFill]) -> KnownFill | None:
     """Return the known fill that *report* is about: one with its id, or with its cumulative quantity.
 
-    An activity also matches a fill of the stream with its quantity and price, if one of the two has no cumulative
-    quantity.
+    Once a fill of the order was taken back, the quantity and the price have to be equal, too, and two activities with
+    different ids are two fills. An activity also matches a fill of the stream with its quantity and price, if one of
+    the two has no cumulative quantity.
     """
     by_id = [fill for fill in known if fill.fill_id == report.fill_id]
     # A fill that counts comes first: after a correction, two fills have the same cumulative quantity.
     ordered = sorted(known, key=lambda fill: fill.voided_at is not None)
     cumulative = report.cumulative_quantity
     by_cumulative = [fill for fill in ordered if cumulative is not None and fill.cumulative_quantity == cumulative]
+    if any(fill.voided_at is not None for fill in known):
+        by_cumulative = [fill for fill in by_cumulative if _has_terms(fill, report)]
+        if source is FillSource.ACTIVITY:
+            by_cumulative = [fill for fill in by_cumulative if fill.source is FillSource.STREAM]
     by_terms = [
         fill
         for fill in ordered
         if source is FillSource.ACTIVITY and fill.source is FillSource.STREAM
-        if (fill.quantity, fill.price) == (report.quantity, report.price)
+        if _has_terms(fill, report)
         if cumulative is None or fill.cumulative_quantity is None
     ]
     return next(iter([*by_id, *by_cumulative, *by_terms]), None)
@@ -65,8 +75,12 @@ def decide(report: FillReport, source: FillSource, known: Sequence[KnownFill], *
         return FillDecision()
     others = [fill for fill in known if fill.voided_at is None and fill is not same]
     if source is FillSource.ACTIVITY:
-        return FillDecision(inserts=same is None, confirms=same, drops=_replaced(report, others, known, filled))
+        return FillDecision(inserts=same is None, confirms=same, drops=_replaced(report, others, filled))
     return FillDecision(inserts=not _is_explained(report, others, filled))
+
+
+def _has_terms(fill: KnownFill, report: FillReport) -> bool:
+    return (fill.quantity, fill.price) == (report.quantity, report.price)
 
 
 def _is_open(fill: KnownFill) -> bool:
@@ -74,15 +88,13 @@ def _is_open(fill: KnownFill) -> bool:
     return fill.source is FillSource.STREAM and fill.voided_at is None
 
 
-def _replaced(
-    report: FillReport, others: Sequence[KnownFill], known: Sequence[KnownFill], filled: Decimal
-) -> tuple[str, ...]:
+def _replaced(report: FillReport, others: Sequence[KnownFill], filled: Decimal) -> tuple[str, ...]:
     """Return the stream's fills that cannot all be true beside the activities: together they would exceed the order.
 
     So when the activities add up to the order's filled quantity, no fill of the stream is left.
     """
-    voided = _sum([fill for fill in known if fill.voided_at is not None])
-    reached = max(filled, (report.cumulative_quantity or Decimal(0)) - voided)
+    # After a bust, the report may contain the busted fill: then fewer fills are replaced.
+    reached = max(filled, report.cumulative_quantity or Decimal(0))
     if _sum(others) + report.quantity <= reached:
         return ()
     return tuple(fill.fill_id for fill in others if fill.source is FillSource.STREAM)

@@ -73,10 +73,13 @@ class AccountStream:
         try:
             with connected(self.address, self.timing) as connection:
                 early = log_in(connection, self.address, self.timing)
-                self.state.listens()
-                self._listen(connection, early)
+                # A process that was frozen may not lead any more.
+                if self.leads():
+                    self.state.listens()
+                    self._listen(connection, early)
+                    self.state.closed()
         except StreamDown as error:
-            self.state.failed(error)
+            self.state.failed(error, leads=self.leads())
 
     def _listen(self, connection: StreamConnection, early: list[str | bytes]) -> None:
         waiting = WaitingUpdates()
@@ -87,7 +90,8 @@ class AccountStream:
             if received is not None:
                 self._take(received, waiting)
             self._retry(waiting)
-            self.state.heard(connection.heard_at)
+            if self.leads():
+                self.state.heard(connection.heard_at)
 
     def _take(self, frame: str | bytes, waiting: WaitingUpdates) -> None:
         message = self.recorder.message(frame)

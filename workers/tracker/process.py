@@ -112,7 +112,8 @@ def _close(
     for thread in threads:
         thread.join(timeout=1.0)
     try:
-        if led:
+        # Another tracker may lead by now, if a thread was slow to end.
+        if led and leadership.renew():
             # The keeper polls as often as without a tracker from now on.
             record.do(sql("streams", "stopped"), {"executor_ids": list(executor_ids)}, retry_for_s=0.5)
         leadership.resign()

@@ -39,19 +39,28 @@ class StreamState:
             self._write("heard")
             self._heard_at = at
 
-    def failed(self, error: StreamDown) -> None:
-        """Record why the stream is not open. The same cause is logged once until the stream is open again."""
-        if self.down_since is None:
-            self.down_since = time.monotonic()
+    def failed(self, error: StreamDown, *, leads: bool) -> None:
+        """Record why the stream is not open. The same cause is logged once until the stream is open again.
+
+        A tracker that does not lead records nothing: the row shows the stream of the one that does.
+        """
+        was_open = self.down_since is None
+        self.closed()
         facts = {"executor_id": self._executor_id, "cause": error.cause.value, "says": str(error)}
         if error.cause is self._said:
             log.debug("stream.failed", **facts)
         else:
             (log.warning if error.cause in _FOR_A_PERSON else log.info)("stream.failed", **facts)
         self._said = error.cause
-        self._write("failed", problem=str(error))
+        if leads:
+            self._write("failed", problem=str(error), was_open=was_open)
 
-    def _write(self, statement: str, **values: str) -> None:
+    def closed(self) -> None:
+        """Note that the stream is not open any more."""
+        if self.down_since is None:
+            self.down_since = time.monotonic()
+
+    def _write(self, statement: str, **values: str | bool) -> None:
         statements = {
             "listens": sql("streams", "listens"),
             "heard": sql("streams", "heard"),

@@ -24,7 +24,7 @@ from workers.brokers.alpaca.stream_frames import (
     update_of,
 )
 from workers.execution.broker_orders import follow, record_broker_order
-from workers.execution.fills import correct_fill, record_fill, void_fill
+from workers.execution.fills import correct_fill, is_itemised, record_fill, void_fill
 from workers.tracker.verdict import Apply, FillOnly, KnownOrder, NotOurs, Poll, TooEarly, verdict_of
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class UpdateRecorder:
             case OrderUpdate():
                 return None if ready(update) and self.apply(update) else update
             case FillRevision():
-                self._revise(update)
+                self._revise(update, frame)
             case UnclearUpdate(odd=True):
                 self._keep_odd(update.why, frame)
             case UnclearUpdate():
@@ -99,6 +99,8 @@ class UpdateRecorder:
                     self._request_poll(connection, "a fill was not heard")
             case FillOnly() if known is not None:
                 self._record_fill(connection, known, update)
+                if verdict.poll is not None:
+                    self._request_poll(connection, verdict.poll)
             case Apply() | FillOnly() | NotOurs():
                 pass
             case _:
@@ -117,20 +119,22 @@ class UpdateRecorder:
         if update.fill is not None:
             record_fill(connection, known.account_number, update.fill, source=FillSource.STREAM)
 
-    def _revise(self, update: FillRevision) -> None:
+    def _revise(self, update: FillRevision, frame: str | bytes) -> None:
         """Void or correct the recorded fill. The poll that follows shows the order's state."""
 
-        def unit(connection: Connection[DictRow]) -> None:
+        def unit(connection: Connection[DictRow]) -> str | None:
             values = {"client_order_ids": [update.client_order_id]}
             known = fetch_maybe(connection, KnownOrder, sql("keeper", "known_orders"), values)
-            if known is not None and known.executor_id == self.executor_id and update.is_bust:
-                fill = replace(update.fill, fill_id=update.previous_fill_id)
-                void_fill(connection, known.account_number, fill)
-            elif known is not None and known.executor_id == self.executor_id:
-                correct_fill(connection, known.account_number, update.previous_fill_id, update.fill)
-            self._request_poll(connection, "the broker revised a fill")
+            odd = None
+            if known is not None and known.executor_id == self.executor_id:
+                odd = _revise_fill(connection, known.account_number, update)
+            if odd is not None:
+                self._keep(connection, odd, frame)
+            self._request_poll(connection, odd or "the broker revised a fill")
+            return odd
 
-        self.record.run(unit)
+        if (why := self.record.run(unit)) is not None:
+            log.warning("stream.frame_odd", executor_id=self.executor_id, why=why)
 
     def _check_foreign(self, update: ForeignUpdate) -> None:
         values = {"executor_id": self.executor_id, "replaces": update.replaces}
@@ -138,16 +142,29 @@ class UpdateRecorder:
             self.request_poll("an order of ours was replaced")
 
     def _keep_odd(self, why: str, frame: str | bytes) -> None:
-        text = frame.decode("utf-8", "backslashreplace") if isinstance(frame, bytes) else frame
-        # PostgreSQL's text holds no NUL.
-        kept = {"why": why, "frame": bounded(text.replace("\0", "\\0")), "most": MOST_ODDITIES}
-
         def unit(connection: Connection[DictRow]) -> None:
-            execute(connection, sql("streams", "keep_oddity"), kept | {"executor_id": self.executor_id})
+            self._keep(connection, why, frame)
             self._request_poll(connection, why)
 
         self.record.run(unit)
         log.warning("stream.frame_odd", executor_id=self.executor_id, why=why)
 
+    def _keep(self, connection: Connection[DictRow], why: str, frame: str | bytes) -> None:
+        text = frame.decode("utf-8", "backslashreplace") if isinstance(frame, bytes) else frame
+        # PostgreSQL's text holds no NUL.
+        kept = {"why": why, "frame": bounded(text.replace("\0", "\\0")), "most": MOST_ODDITIES}
+        execute(connection, sql("streams", "keep_oddity"), kept | {"executor_id": self.executor_id})
+
     def _request_poll(self, connection: Connection[DictRow], reason: str) -> None:
         execute(connection, sql("streams", "request_poll"), {"executor_id": self.executor_id, "reason": reason})
+
+
+def _revise_fill(connection: Connection[DictRow], account_number: str, update: FillRevision) -> str | None:
+    """Void or correct the recorded fill, and return why a person should see this; None: the record has the fill."""
+    if update.is_bust:
+        void_fill(connection, account_number, replace(update.fill, fill_id=update.previous_fill_id))
+        return None
+    known = is_itemised(connection, account_number, update.previous_fill_id)
+    correct_fill(connection, account_number, update.previous_fill_id, update.fill)
+    # Until the broker lists the fill, the quantity by which the order changed is not known.
+    return None if known else "it corrects a fill that the record does not have"

@@ -5,6 +5,7 @@ reading anything else.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from pipeline.model.orders import OrderStatus
@@ -25,6 +26,8 @@ class KnownOrder(OrderRow):
     state: State
     reason_code: str | None
     current_generation: int
+    #: None: no fill of the order was taken back or corrected.
+    busted_quantity: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,10 @@ class Apply:
 
 @dataclass(frozen=True)
 class FillOnly:
-    """The order's state is not newer than the record. Its trade, if it has one, may still be unknown."""
+    """The order's state is not newer than the record, or only a poll can tell. Its trade may still be unknown."""
+
+    #: Why a poll has to tell the order's state; None: the record has it.
+    poll: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,9 @@ def _not_ordinary(known: KnownOrder, update: OrderUpdate) -> str | None:
 
 def _by_figures(known: KnownOrder, update: OrderUpdate) -> Verdict:
     """Compare the quantities and the status. Alpaca repeats events, and they may come late and in another order."""
+    if known.busted_quantity is not None:
+        # A repeated event shows the order with the fill, and would count it again.
+        return FillOnly(poll="a fill of the order was taken back")
     order = update.order
     is_final = order.status in FINAL_STATUSES
     if order.filled_quantity < known.filled_quantity:

@@ -89,7 +89,7 @@ def _settle_or_wait(record: Record, key: Key) -> None:
 
 
 def _settle_symbol(key: Key, connection: Connection[DictRow]) -> bool:
-    """Compute the books of a symbol; return False if another process does so now."""
+    """Compute the books of a symbol; return False if another process does so now, or it has to be repeated."""
     if not fetch_one(connection, bool, sql("books", "lock"), key):
         return False
     change = fetch_maybe(connection, _Change, sql("books", "change"), key)
@@ -100,6 +100,9 @@ def _settle_symbol(key: Key, connection: Connection[DictRow]) -> bool:
     before = fetch_all(connection, _LotRow, sql("books", "lots"), key)
     book = SymbolBook(_held(connection, key, before)) if start.with_lots else SymbolBook()
     closed, flat, through = _book_fills(connection, book, key | {"after": start.after, "fill_ids": None})
+    if _start(connection, key, change.since) != start:
+        # A further fill of an exit came meanwhile. Its first fills are before the start, and all make up its trades.
+        return False
     trades = [key | asdict(trade) for trade in trades_of(closed)]
     execute(connection, sql("books", "allow_no_pauses"))
     execute(connection, sql("books", "delete_after"), key | {"after": start.after})

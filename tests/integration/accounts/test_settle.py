@@ -7,11 +7,14 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.accounts.books.lots import BookFill
+from pipeline.accounts.books.settle import _book_fills as book_fills
 from pipeline.accounts.books.settle import settle
 from pipeline.store.record import Record
 from tests.integration.accounts.fill_rows import FillRows, expected
@@ -178,3 +181,46 @@ def test_a_fill_is_recorded_while_the_books_of_its_symbol_are_computed(fills: Fi
     assert fills.settle() == 1
     assert fills.books() == expected([bought, sold])
     assert len(traded("a x entry buy 2 100", "b x exit sell 2 103")) == len(fills.books()[0])
+
+
+def test_a_further_fill_of_an_exit_that_comes_while_the_books_are_computed_is_booked_with_the_first(
+    fills: FillRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought, first, more, second = lines(
+        "a x entry buy 4 100", "b x exit sell 1 103", "c x entry buy 2 101", "b x exit sell 3 104"
+    )
+    fills.add(bought, first)
+    fills.settle()
+    fills.add(more)
+    came: list[BookFill] = []
+
+    def while_computing(*values: Any) -> Any:
+        if not came:
+            came.append(second)
+            fills.add(second)
+        return book_fills(*values)
+
+    monkeypatch.setattr("pipeline.accounts.books.settle._book_fills", while_computing)
+
+    with capture_logs() as logs:
+        fills.settle()
+
+    assert logs == []
+    assert fills.books() == expected([bought, first, more, second])
+
+
+def test_a_process_that_is_frozen_while_it_computes_books_keeps_them_for_a_minute_at_most(
+    fills: FillRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fills.add(*lines("a x entry buy 4 100"))
+    kept: list[str] = []
+
+    def while_computing(connection: Any, *values: Any) -> Any:
+        kept.append(connection.execute("SHOW idle_in_transaction_session_timeout").fetchone().popitem()[1])
+        return book_fills(connection, *values)
+
+    monkeypatch.setattr("pipeline.accounts.books.settle._book_fills", while_computing)
+
+    fills.settle()
+
+    assert kept == ["1min"]

@@ -15,6 +15,7 @@ from pipeline.model.errors import BrokerOverRate, BudgetUsedUp
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
 from workers.brokers.protocol import Broker, NoAnswer, NotSentCause
+from workers.keeper.fill_sync import FillSync
 
 MakeCore = Callable[..., Core]
 
@@ -287,3 +288,32 @@ def test_workers_and_keeper_as_processes_stay_below_the_limit(
     # The processes must have used most of the limit; otherwise the test would not have covered it.
     assert counts["busiest_60s"] >= 40
     assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}
+
+
+def test_the_fills_of_the_pages_that_were_paid_for_are_recorded(
+    counted: Callable[..., Core], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.brokers.alpaca.activities.PAGE_SIZE", 1)
+    core = counted(200)
+    warm(core)
+    for symbol in ("AAPL", "MSFT"):
+        core.run(core.send(symbol))
+    core.filled_at_exchange(2)
+    core.follower().run_once()
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '1 minute'")
+    now = [1000.0]
+    sync = FillSync(record=core.record, runtime=core.runtimes["argo"], clock=lambda: now[0])
+    core.runtimes["argo"].budget._kept.clear()
+    free(core)
+    # There is room for one request.
+    spend(core, 169)
+
+    assert sync.run_once() == 1
+
+    sources = "SELECT source, count(*) AS fills FROM fill GROUP BY source ORDER BY source"
+    assert core.rows(sources) == [{"source": "activity", "fills": 1}, {"source": "order", "fills": 1}]
+    core.runtimes["argo"].budget._kept.clear()
+    free(core)
+    now[0] += 10
+    assert sync.run_once() == 1
+    assert core.rows(sources) == [{"source": "activity", "fills": 2}]

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ from tests.core_fixtures import Processes, Started
 from tests.factories import Core, executor_toml, until
 from workers.keeper.leadership import Leadership
 from workers.keeper.periodic_task import PeriodicTask
+from workers.keeper.process import TASKS_PER_EXECUTOR, _executor_tasks
 
 
 def leader(core: Core) -> Any:
@@ -165,3 +167,12 @@ def test_a_broker_that_hangs_does_not_delay_the_look_ups_of_another(
     # The 26 look-ups at argo take five seconds each, and do not delay this one.
     assert time.monotonic() - began < 5
     assert core.rows("SELECT count(*) FROM execution WHERE state = 'unknown'") == [{"count": len(symbols)}]
+
+
+def test_each_task_of_an_executor_may_hold_a_connection(core: Core) -> None:
+    task = partial(PeriodicTask, stop=threading.Event(), leads=lambda: True)
+    pools = dict.fromkeys(core.runtimes, core.pool)
+
+    tasks = list(_executor_tasks(task, core.record, core.runtimes, pools, core.intake, "test"))
+
+    assert len(tasks) == TASKS_PER_EXECUTOR * len(core.runtimes)

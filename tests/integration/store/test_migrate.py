@@ -143,3 +143,37 @@ def test_what_orders_had_filled_becomes_one_fill_each(empty_database_url: str, m
         changed = connection.execute("SELECT symbol, since::date::text FROM fill_change")
     assert rows.fetchall() == [("order:tw-1", 5, None, "2026-07-02"), ("order:tw-2", 4, "100.5", "2026-07-04")]
     assert changed.fetchall() == [("AAPL", "2026-07-02")]
+
+
+def test_what_reports_may_contain_of_revised_fills_is_without_their_corrections(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    monkeypatch.setattr("pipeline.store.migrate.migrations", lambda: every[:36])
+    migrate(empty_database_url)
+    # Of 10 shares, 6 were corrected to 5, and 1 was taken back.
+    fills = [("f-1", 3, None, None), ("f-2", 6, "now", "c-1"), ("c-1", 5, None, None), ("f-3", 1, "now", None)]
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(
+            "INSERT INTO broker_order (execution_id, generation, executor_id, account_number, client_order_id, role, "
+            "symbol, side, reference_price, quantity, request, filled_quantity, busted_quantity) "
+            "SELECT md5(n::text)::uuid, 1, 'argo', 'PA1', 'tw-' || n, 'entry', 'AAPL', 'buy', 1, 10, '{}', 8, "
+            "CASE n WHEN 1 THEN 7 END FROM generate_series(1, 2) AS n"
+        )
+        for fill in fills:
+            connection.execute(
+                "INSERT INTO fill (execution_id, generation, executor_id, account_number, symbol, side, price, "
+                "filled_at, source, fill_id, quantity, voided_at, corrected_by) "
+                "VALUES (md5('1')::uuid, 1, 'argo', 'PA1', 'AAPL', 'buy', 100, now(), 'activity', %s, %s, %s, %s)",
+                fill,
+            )
+    monkeypatch.undo()
+
+    assert migrate(empty_database_url)[0] == "revised_fills"
+
+    with psycopg.connect(empty_database_url) as connection:
+        rows = connection.execute(
+            "SELECT filled_quantity, busted_quantity, report_quantity FROM broker_order ORDER BY client_order_id"
+        ).fetchall()
+    assert rows == [(8, 2, 10), (8, None, None)]

@@ -15,7 +15,9 @@ from config.schema.broker_hosts import EXCHANGE_SECRET
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import working
 from tests.integration.keeper.test_keeper_follow import by_hand
-from tests.integration.tracker.stages import MuteProxy, a_stream, running, stream_row, tracking
+from tests.integration.tracker.stages import QUICK, MuteProxy, a_stream, running, stream_row, tracking
+from workers.brokers.alpaca.stream_connection import connected
+from workers.brokers.alpaca.trade_stream import log_in
 
 
 @pytest.fixture
@@ -131,16 +133,49 @@ def test_answers_to_pings_show_that_a_quiet_stream_is_open(core: Core) -> None:
         assert stream_row(core)["state"] == "listening"
 
 
-def test_a_second_connection_is_refused_and_said_once(core: Core) -> None:
+def test_a_second_connection_is_refused_and_said_once_and_the_first_counts_as_open(core: Core) -> None:
     with tracking(core), capture_logs() as logs:
         second = a_stream(core)
         for _ in range(3):
             second.run_once()
+        # The keeper's polls and the alerts go by this.
+        assert (stream_row(core)["state"], stream_row(core)["problem"]) == ("listening", None)
+
+    said = [line for line in logs if line["event"] == "stream.failed"]
+    assert [line["log_level"] for line in said] == ["warning", "debug", "debug"]
+    assert "another program uses this account's only stream" in said[0]["says"]
+    assert EXCHANGE_SECRET not in str(logs)
+
+
+def test_a_stream_that_another_program_has_is_down(core: Core) -> None:
+    stream = a_stream(core)
+    with connected(stream.address, QUICK) as other:
+        log_in(other, stream.address, QUICK)
+
+        stream.run_once()
 
     assert stream_row(core)["state"] == "down"
     assert "another program uses this account's only stream" in stream_row(core)["problem"]
-    assert [line["log_level"] for line in logs if line["event"] == "stream.failed"] == ["warning", "debug", "debug"]
-    assert EXCHANGE_SECRET not in str(logs)
+
+
+def test_a_tracker_that_does_not_lead_any_more_leaves_the_stream_of_the_one_that_does(core: Core) -> None:
+    with tracking(core):
+        thawed = a_stream(core)
+        # It had the stream open when it was frozen.
+        thawed.state.down_since, thawed.leads = None, lambda: False
+
+        thawed.run_once()
+
+        assert (stream_row(core)["state"], stream_row(core)["problem"]) == ("listening", None)
+    thawed.run_once()
+    assert stream_row(core)["problem"] is None
+
+
+def test_a_stream_that_is_heard_is_open_whatever_was_recorded(core: Core) -> None:
+    with tracking(core):
+        core.rows("UPDATE stream SET state = 'down'")
+
+        until(lambda: stream_row(core)["state"] == "listening")
 
 
 def test_an_exchange_that_is_away_is_no_storm_and_the_stream_comes_back(core: Core) -> None:
@@ -171,6 +206,23 @@ def test_a_fill_that_is_corrected_and_then_taken_back_counts_no_more(core: Core)
 
         assert [quantity for _, quantity in fills(core)] == left
     assert stream_row(core)["poll_reason"] == "the broker revised a fill"
+
+
+def test_a_correction_of_a_fill_that_the_record_does_not_have_is_kept_for_a_person(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600})
+    core.run(core.send(quantity=10))
+    until(lambda: core.follower().run_once() or fills(core) == [("order", 5)])
+    recorder = a_stream(core).recorder
+    terms = {"execution_id": "new", "previous_execution_id": "old", "qty": "4", "price": "101"}
+    frame = event(core.orders()[0], event="trade_correct", **terms)
+    message = recorder.message(frame)
+    assert message is not None
+
+    assert recorder.take(message, frame, ready=lambda _: True) is None
+
+    [odd] = core.rows("SELECT * FROM stream_oddity")
+    assert (odd["why"], odd["frame"]) == ("it corrects a fill that the record does not have", frame)
+    assert fills(core) == [("stream", 4), ("order", 1)]
 
 
 def event(order: dict[str, object], **changes: object) -> str:

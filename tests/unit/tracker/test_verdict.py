@@ -90,6 +90,14 @@ def test_after_a_cancel_only_fills_count(event: str, order: dict[str, Any], expe
     assert verdict(canceled, update(event, **order)) == expected
 
 
+def test_the_figures_of_an_order_with_a_fill_that_was_taken_back_are_left_to_a_poll() -> None:
+    left = FillOnly(poll="a fill of the order was taken back")
+
+    # An event that is repeated shows the order with the fill.
+    assert verdict(known(filled_quantity=Decimal(7), busted_quantity=Decimal(43)), update()) == left
+    assert verdict(known(busted_quantity=Decimal(0)), update("canceled", filled_qty="50", status="canceled")) == left
+
+
 def test_a_rejection_while_the_order_works_is_applied_and_its_repeat_changes_nothing() -> None:
     rejected = update("rejected", status="rejected", filled_qty="0")
 
