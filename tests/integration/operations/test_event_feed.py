@@ -83,13 +83,16 @@ def test_a_change_that_is_committed_later_gets_a_later_id(
 
 
 def test_two_that_publish_at_once_give_every_event_one_id_and_no_reader_sees_a_gap(
-    record: Record, execution_states: ExecutionStates, rows: Rows, late: Connection[Any]
+    record: Record, execution_states: ExecutionStates, rows: Rows, late: Connection[Any], database_url: str
 ) -> None:
+    slow, quick = execution_states.recorded(), execution_states.recorded(symbol="MSFT")
     seen = published_feed(record).published
-    execution_states.moved(execution_states.recorded(), "skipped", "halted")
-    late.execute(sql("events", "lock_unpublished"))
-    late.execute(sql("events", "publish"), {"limit": 1000})
-    execution_states.moved(execution_states.recorded(), "skipped", "halted")
+    with psycopg.connect(database_url) as later_committed:
+        later_committed.execute(SKIP, [slow])
+        later_committed.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        execution_states.moved(quick, "skipped", "halted")
+        late.execute(sql("events", "lock_unpublished"))
+        late.execute(sql("events", "publish"), {"limit": 1000})
     other = threading.Thread(target=publish, args=[record])
     other.start()
     until(lambda: rows("SELECT 1 AS waits FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
@@ -100,7 +103,7 @@ def test_two_that_publish_at_once_give_every_event_one_id_and_no_reader_sees_a_g
     after = events_after(record, seen, limit=1000)
 
     assert before == []
-    assert [event.event_id for event in after] == list(range(seen + 1, seen + len(after) + 1))
+    assert [(event.event_id, event.execution_id) for event in after] == [(seen + 1, quick), (seen + 2, slow)]
     assert rows("SELECT count(*) AS n FROM event WHERE event_id IS NULL") == [{"n": 0}]
 
 
@@ -142,6 +145,21 @@ def test_an_order_that_is_filled_before_its_answer_is_read_is_accepted_first(
     assert told([accepted, whole]) == [("decision", "accepted"), ("order", "filled")]
     assert (accepted["data"]["filled_quantity"], accepted["data"]["ended_at"]) == ("0", None)
     assert (whole["data"]["filled_quantity"], whole["data"]["filled_average_price"]) == ("5", "100.5")
+
+
+def test_an_event_has_what_its_transaction_wrote_after_it(
+    record: Record, execution_states: ExecutionStates, late: Connection[Any]
+) -> None:
+    execution_id = execution_states.recorded()
+    execution_states.claimed(execution_id)
+    execution_states.ordered(execution_id, order_id=None)
+    late.execute("UPDATE execution SET state = 'accepted', lease_until = NULL WHERE execution_id = %s", [execution_id])
+    late.execute("UPDATE broker_order SET order_id = 'o-9' WHERE execution_id = %s", [execution_id])
+    late.commit()
+
+    [accepted] = of(record, execution_id)
+
+    assert accepted["data"]["order_id"] == "o-9"
 
 
 def test_what_waits_is_no_event_and_each_end_is_one(record: Record, execution_states: ExecutionStates) -> None:
