@@ -87,6 +87,8 @@ def test_an_alert_does_not_wait_for_a_message_about_orders(
         publish(record)
         until(lambda: telling.run_once() * 0 or receiver.messages or receiver.refused)
         receiver.down = False
+        # Now the message about orders is the oldest one that is due.
+        rows("UPDATE alert_delivery SET due_at = now() - interval '1 minute' WHERE due_at IS NOT NULL")
 
         wrong(record)
         assert alerts.run_once() == 1
