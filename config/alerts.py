@@ -4,15 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 
-from config.schema.addresses import is_loopback
+from config.schema.addresses import is_loopback, receiver_address
 from config.schema.fields import Section
 from config.schema.keys import model_problems
-from config.schema.settings import Settings
+from config.schema.settings import Settings, variable
 from config.schema.toml_tables import parsed_toml
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -44,6 +45,14 @@ class ExecutionRateAlert(Section):
     """The length of the period up to now that is counted, in seconds, 60 to 86400. Default: 900."""
 
 
+class EventSettings(Section):
+    """The receiver of events."""
+
+    url: Annotated[str, AfterValidator(receiver_address)] | None = None
+    """The address to which the keeper posts every event, signed with TRADEWIRE_EVENTS_SECRET: https://, or http:// on
+    this machine. Default: none."""
+
+
 class AlertSettings(Section):
     """The file alerts.toml."""
 
@@ -62,8 +71,15 @@ class AlertSettings(Section):
     """Messages go through the proxies that HTTP_PROXY and HTTPS_PROXY name (environment), or through none (off).
     Default: environment."""
 
+    fills: Literal["each", "off"] = "off"
+    """The channels also get a message about each order that ended, grouped like alerts (each), or not (off).
+    Default: off."""
+
     execution_rate: ExecutionRateAlert = ExecutionRateAlert()
     """The alert that too few of the decided executions become orders."""
+
+    events: EventSettings = EventSettings()
+    """The receiver of events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +90,8 @@ class Alerts:
     #: Addresses by the variable's name, in the order in which they are tried.
     channels: Mapping[str, SecretStr]
     deadman: SecretStr | None
+    #: The secret with which events are signed; None without a receiver of events.
+    events_secret: SecretStr | None = None
 
     @property
     def silent(self) -> bool:
@@ -111,9 +129,27 @@ def load_alerts(settings: Settings) -> Alerts:
         problems.append(
             Problem(key=DEADMAN, message="must begin with https://; http:// is allowed for this machine only")
         )
+    problems += _missing(read, settings, path)
     if problems:
         raise ConfigInvalid(problems)
-    return Alerts(settings=read, channels=channels, deadman=None if deadman is None else SecretStr(deadman))
+    return Alerts(
+        settings=read,
+        channels=channels,
+        deadman=None if deadman is None else SecretStr(deadman),
+        events_secret=settings.events_secret if read.events.url is not None else None,
+    )
+
+
+def _missing(read: AlertSettings, settings: Settings, path: Path) -> list[Problem]:
+    """Return a problem for each setting that needs another one which is not there."""
+    problems = []
+    if read.events.url is not None and settings.events_secret is None:
+        message = f"is not set, and {path} has a receiver of events: they are signed with it, so that it can trust them"
+        problems.append(Problem(key=variable("events_secret"), message=message))
+    if read.fills != "off" and (read.alerts == "none" or not read.channels):
+        message = f'"{read.fills}" needs a channel, and {path} has none that is used'
+        problems.append(Problem(key="fills", message=message))
+    return problems
 
 
 def _read(parsed: dict[str, Any]) -> AlertSettings:
@@ -126,7 +162,7 @@ def _read(parsed: dict[str, Any]) -> AlertSettings:
             AlertSettings,
             key=lambda location: ".".join(map(str, location)),
             # An address that was written here by mistake must not appear in a log.
-            secret=lambda location: location[:1] == ("channels",),
+            secret=lambda location: location[:1] in {("channels",), ("events",)},
         )
         raise ConfigInvalid(problems) from None
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from config.alerts import DEADMAN, AlertSettings, ExecutionRateAlert
+from config.alerts import DEADMAN, AlertSettings, EventSettings, ExecutionRateAlert
 from config.checks.not_yet import not_yet
 from config.checks.strictness import (
     DIRECTIONS,
@@ -109,6 +109,7 @@ def page() -> str:
             parts.append(_section(f"{name}.", model, f"### [executors.NAME.{name}]\n\n{_text(field.description)[0]}"))
     parts += [_WEBHOOKS, _plain_table(WebhookSettings), "### [webhooks.NAME.template]\n", _plain_table(Template)]
     parts += [_ALERTS, _plain_table(AlertSettings), "### [execution_rate]\n", _plain_table(ExecutionRateAlert)]
+    parts += ["### [events]\n", _plain_table(EventSettings)]
     return "\n".join(parts)
 
 

@@ -54,7 +54,8 @@ def leaf(words: list[str]) -> tuple[Any, list[str]]:
     """
     command: Any = _program()
     rest = list(words)
-    while isinstance(command, TyperGroup) and rest:
+    # A group may take options itself.
+    while isinstance(command, TyperGroup) and rest and not rest[0].strip("[").startswith("--"):
         name = rest.pop(0)
         if name not in command.commands:
             raise LookupError(f"there is no command {name!r} in {words}")

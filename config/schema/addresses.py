@@ -1,4 +1,4 @@
-"""Read the address of a broker's API. The check, the settings and the requests all use its one normal form."""
+"""Read the addresses that requests are sent to. That of a broker's API has one normal form, which all code uses."""
 
 import re
 from ipaddress import ip_address, ip_network
@@ -58,6 +58,26 @@ def base_url_faults(url: str) -> list[str]:
     if parts.path.rstrip("/").endswith("/v2"):
         faults.append("leave /v2 out: tradewire adds it to every request")
     return faults
+
+
+def receiver_address(url: str) -> str:
+    """Return *url* if events may be posted there. It is used as it is written: a receiver may need its final slash.
+
+    Raises:
+        ValueError: *url* is not such an address; the error does not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        has_login, _ = "@" in parts.netloc, parts.port
+    except ValueError:
+        raise ValueError("an address like https://hooks.example.com/tradewire is expected") from None
+    if parts.scheme not in {"http", "https"} or not host_of(url):
+        raise ValueError("an address like https://hooks.example.com/tradewire is expected")
+    if has_login or parts.query or parts.fragment:
+        raise ValueError("an address without login, ? and # is expected; the receiver checks the signature")
+    if parts.scheme == "http" and not is_loopback(host_of(url)):
+        raise ValueError("http:// sends the events unencrypted and is allowed for this machine only; use https://")
+    return url
 
 
 def normal_address(url: str) -> str:

@@ -26,14 +26,7 @@ PREFIX = "TRADEWIRE_"
 #: Variables that tradewire's processes set for each other or print. They are not settings, but known:
 #: `unknown_variables` does not report them.
 BETWEEN_PROCESSES = frozenset(
-    {
-        "TRADEWIRE_CRASH_AFTER",
-        "TRADEWIRE_CRASH_AT",
-        "TRADEWIRE_LIFELINE",
-        "TRADEWIRE_NONCE",
-        "TRADEWIRE_RQ_DASHBOARD_URL",
-        "TRADEWIRE_WEB_URL",
-    }
+    PREFIX + name for name in ("CRASH_AFTER", "CRASH_AT", "LIFELINE", "NONCE", "RQ_DASHBOARD_URL", "WEB_URL")
 )
 
 _UNPREFIXED = ("DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL", "PORT")
@@ -108,6 +101,10 @@ class Settings(BaseSettings):
     exchange_token: Annotated[SecretStr, AfterValidator(token)] | None = None
     """The token of the paper exchange's admin routes, with which tests and drills control it. Default: `up` creates
     one, and `tradewire exchange` shows the one that it creates."""
+
+    events_secret: Annotated[SecretStr, AfterValidator(token)] | None = None
+    """The secret with which the events are signed that the keeper posts to `url` of `[events]` in alerts.toml: 16
+    characters or more. Default: none."""
 
     source: str = "replay"
     """The source of signals that the producer reads, by name; none switches it off. Default: replay."""
@@ -247,4 +244,5 @@ def _meaning_at(location: Location) -> str | None:
 
 
 def _is_secret(location: Location) -> bool:
-    return _field(location) in {"database_url", "database_direct_url", "redis_url", "api_token", "exchange_token"}
+    secrets = {"database_url", "database_direct_url", "redis_url", "api_token", "exchange_token", "events_secret"}
+    return _field(location) in secrets

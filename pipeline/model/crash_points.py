@@ -30,6 +30,7 @@ POINTS = (
     "keeper.after_resolve",
     "keeper.after_poll",
     "keeper.after_mirror",
+    "keeper.after_events",
     "tracker.after_frame",
     "tracker.after_record",
 )

@@ -33,6 +33,8 @@ class Removed:
     #: Input that was not a signal.
     refusals: int
     deliveries: int
+    #: Events that other programs could follow.
+    events: int
 
     def to_json(self) -> dict[str, int]:
         """Return the counts by name."""
@@ -47,34 +49,40 @@ class _Pruned:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Refused:
+class _Others:
     refusals: int
     deliveries: int
+    events: int
 
 
-def remove_details(record: Record, *, before: datetime, dry_run: bool = False, batch: int = _BATCH) -> Removed:
+def remove_details(
+    record: Record, *, before: datetime, dry_run: bool = False, batch: int = _BATCH, has_receiver: bool = False
+) -> Removed:
     """Remove details older than *before*; with *dry_run* only count them. After an interruption, the next call goes on.
 
     An execution keeps its details while its order, dead letter or position is open, or its account is being flattened.
+    With *has_receiver*, the events stay that the receiver of events has not taken.
 
     Raises:
         RecordUnavailable: PostgreSQL is away; the details that were removed so far stay removed.
     """
     pruned = [_prune(record, window, dry_run=dry_run) for window in _windows(record, before, batch)]
-    key = {"before": before, "limit": batch}
+    key = {"before": before, "limit": batch, "has_receiver": has_receiver}
     if dry_run:
-        refused = record.one(_Refused, sql("retention", "count_refused"), key)
+        others = record.one(_Others, sql("retention", "count_others"), key)
     else:
-        refused = _Refused(
+        others = _Others(
             refusals=_delete_all(record, sql("retention", "prune_refusals"), key),
             deliveries=_delete_all(record, sql("retention", "prune_refused_deliveries"), key),
+            events=_delete_all(record, sql("retention", "prune_events"), key),
         )
     return Removed(
         executions=sum(each.executions for each in pruned),
         steps=sum(each.steps for each in pruned),
         attempts=sum(each.attempts for each in pruned),
-        refusals=refused.refusals,
-        deliveries=refused.deliveries,
+        refusals=others.refusals,
+        deliveries=others.deliveries,
+        events=others.events,
     )
 
 

@@ -51,7 +51,7 @@ SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
 -- name: untold
 -- Alerts whose beginning or end is in no message yet, the oldest first. An alert that was never reported and ended more
 -- than an hour ago is left out: a channel that is set up later does not report it.
-SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message) AS last_message_at
+SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message WHERE about = 'alerts') AS last_message_at
 FROM alert
 WHERE (opened_in IS NULL OR over_in IS NULL)
     AND (
@@ -62,8 +62,8 @@ ORDER BY alert_id
 LIMIT %(limit)s
 
 -- name: insert_message
-INSERT INTO alert_message (message_id, title, body, severity)
-VALUES (%(message_id)s, %(title)s, %(body)s, %(severity)s)
+INSERT INTO alert_message (message_id, title, body, severity, about)
+VALUES (%(message_id)s, %(title)s, %(body)s, %(severity)s, %(about)s)
 
 -- name: told
 UPDATE alert
@@ -89,6 +89,7 @@ FROM (
     JOIN alert_message AS m USING (message_id)
     WHERE w.due_at <= clock_timestamp()
         AND w.channel = ANY(%(channels)s)
+        AND m.about = %(about)s
     ORDER BY m.made_at
     LIMIT 1
     FOR UPDATE OF w SKIP LOCKED

@@ -90,7 +90,27 @@ WHERE delivery_id IN (
     LIMIT %(limit)s
 )
 
--- name: count_refused
+-- name: prune_events
+-- Remove old events, oldest first; with *has_receiver*, only those that it has.
+DELETE FROM event
+WHERE entry_id IN (
+    SELECT entry_id
+    FROM event
+    WHERE at < %(before)s
+        AND event_id IS NOT NULL
+        AND (NOT %(has_receiver)s::boolean OR event_id <= (SELECT delivered FROM event_feed))
+    ORDER BY at
+    LIMIT %(limit)s
+)
+
+-- name: count_others
 SELECT
     (SELECT count(*) FROM refusal WHERE at < %(before)s)::int AS refusals,
-    (SELECT count(*) FROM delivery WHERE code IS NOT NULL AND at < %(before)s)::int AS deliveries
+    (SELECT count(*) FROM delivery WHERE code IS NOT NULL AND at < %(before)s)::int AS deliveries,
+    (
+        SELECT count(*)
+        FROM event
+        WHERE at < %(before)s
+            AND event_id IS NOT NULL
+            AND (NOT %(has_receiver)s::boolean OR event_id <= (SELECT delivered FROM event_feed))
+    )::int AS events

@@ -37,7 +37,7 @@ def settings_for(process: str, *, level: int = logging.INFO, anywhere: bool = Fa
     configure_logs(settings.log, process=process, level=level)
     # From here on every log line masks these.
     addresses = (settings.database_url, settings.database_direct_url, settings.redis_url)
-    for secret in (*addresses, settings.api_token, settings.exchange_token):
+    for secret in (*addresses, settings.api_token, settings.exchange_token, settings.events_secret):
         register_secret(secret)
     return settings
 

@@ -24,6 +24,8 @@ from workers.rules.retry_policy import Transition
 
 log = structlog.get_logger(__name__)
 
+_AFTER_ACCEPTED = frozenset({State.PARTIALLY_FILLED, State.FILLED, State.CANCELED, State.EXPIRED})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRecorder:
@@ -83,19 +85,21 @@ class ResultRecorder:
         return execute(connection, sql("executions", "settle"), values) > 0
 
     def _log(self, claimed: ClaimedExecution, transition: Transition, *, moved: bool) -> None:
-        event = f"execution.{transition.state}" if moved else "execution.taken_over"
+        # The broker accepted an order that has gone further by now: these are two events.
+        states = [State.ACCEPTED, transition.state] if transition.state in _AFTER_ACCEPTED else [transition.state]
         serious = not moved or transition.state in (State.DEAD, State.UNKNOWN, State.REJECTED)
         # While the broker is away an execution is held again and again. After the first hold, only debug logs show it.
         again = transition.state is State.HELD and claimed.from_state is State.HELD
         level = log.warning if serious else log.debug if again else log.info
-        level(
-            event,
-            execution_id=str(claimed.execution_id),
-            executor_id=claimed.executor_id,
-            symbol=claimed.symbol,
-            reason=str(transition.reason) if transition.reason else None,
-            order_id=transition.order.order_id if transition.order else None,
-        )
+        for state in states if moved else states[-1:]:
+            level(
+                f"execution.{state}" if moved else "execution.taken_over",
+                execution_id=str(claimed.execution_id),
+                executor_id=claimed.executor_id,
+                symbol=claimed.symbol,
+                reason=str(transition.reason) if transition.reason else None,
+                order_id=transition.order.order_id if transition.order else None,
+            )
 
 
 def _with_dust(transition: Transition, intended: Intended) -> Transition:

@@ -1,4 +1,4 @@
-"""The alert tasks of the leading keeper: check conditions, deliver messages, and ping the dead man's switch."""
+"""The tasks of the leading keeper that tell others: alerts, messages, events, and the dead man's switch."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -17,10 +17,15 @@ from pipeline.accounts.losses import LIMIT_STEPS, Use, uses
 from pipeline.monitoring.alerts.channels import ping
 from pipeline.monitoring.alerts.conditions import conditions
 from pipeline.monitoring.alerts.delivery import AlertDelivery
+from pipeline.monitoring.alerts.event_conditions import undelivered_events
 from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Raised, Severity
 from pipeline.monitoring.alerts.monitor import AlertMonitor
+from pipeline.monitoring.alerts.order_messages import OrderDelivery
+from pipeline.operations.event_feed import publish
 from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
+from workers.keeper.event_delivery import EventDelivery
+from workers.keeper.event_post import EventPost
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.queue_watch import QueueWatch
 
@@ -29,6 +34,7 @@ log = structlog.get_logger(__name__)
 _CHECK_EVERY_S = 3.0
 _DELIVER_EVERY_S = 1.0
 _PING_EVERY_S = 60.0
+_EVENTS_EVERY_S = 0.25
 
 
 def alert_tasks(
@@ -43,14 +49,23 @@ def alert_tasks(
     """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
     task = partial(PeriodicTask, stop=stop, leads=leads)
     watch = QueueWatch(record=record, queues=queues, executor_ids=tuple(executors))
-    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition]
+    url, secret = alerts.settings.events.url, alerts.events_secret
+    undelivered = undelivered_events(has_receiver=url is not None)
+    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition, undelivered]
     monitor = AlertMonitor(record=record, executors=executors, conditions=checked)
     delivery = AlertDelivery(record=record, alerts=alerts)
     tasks = [
         task("alerts", _CHECK_EVERY_S, monitor.run_once, paced=True),
         task("queues", _CHECK_EVERY_S, watch.run_once),
         task("telling", _DELIVER_EVERY_S, delivery.run_once),
+        task("events", _EVENTS_EVERY_S, partial(publish, record)),
     ]
+    if url is not None and secret is not None:
+        events = EventDelivery(record=record, post=EventPost(url=url, secret=secret))
+        tasks.append(task("event delivery", _EVENTS_EVERY_S, events.run_once))
+    if alerts.settings.fills == "each":
+        orders = OrderDelivery(record=record, alerts=alerts)
+        tasks.append(task("telling orders", _DELIVER_EVERY_S, orders.run_once))
     if alerts.deadman is not None:
         tasks.append(task("deadman", _PING_EVERY_S, partial(ping_deadman, record, alerts.deadman)))
     return tasks

@@ -86,7 +86,7 @@ def keep(
     """
     alerts = load_alerts(settings)
     who = f"keeper-{socket.gethostname()}-{os.getpid()}"
-    record = Record(database_url, connections=4 + TASKS_PER_EXECUTOR * len(executors), retry_for_s=1.0)
+    record = Record(database_url, connections=6 + TASKS_PER_EXECUTOR * len(executors), retry_for_s=1.0)
     runtimes = open_runtimes(executors, settings=settings, exchange_url=exchange_url, record=record)
     queues = ExecutionQueue(connect(redis_url))
     _refuse_wrong_servers(record, queues)
@@ -100,7 +100,7 @@ def keep(
         *_executor_tasks(task, record, runtimes, pools, intake, who),
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
-    # These tasks do not count for the keeper's health: an alert channel that hangs is no fault of the keeper.
+    # These tasks do not count for the keeper's health: a channel or a receiver that hangs is no fault of the keeper.
     alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors

@@ -50,6 +50,7 @@ _COMMANDS = {
 _GROUPS = {
     "config": "config",
     "alerts": "alerts",
+    "events": "events",
     "dead": "dead",
     "signal": "signals",
     "webhook": "webhook",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from config.alerts import load_alerts
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -30,7 +31,7 @@ def retention(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove old details from the record. Signals, executions and orders stay, with every id and fill."""
+    """Remove old details and events from the record. Signals, executions and orders stay, with every id and fill."""
     if before is None and not dry_run:
         message = f"names what is removed, such as `--before {_USUAL}`; `--dry-run` prints how much that would be"
         raise ConfigInvalid([Problem(key="--before", message=message)])
@@ -40,13 +41,14 @@ def retention(
         raise ConfigInvalid([Problem(key="--before", message=message)])
     settings = settings_for_a_person("retention")
     name_accounts(settings)
+    receiver = load_alerts(settings).settings.events.url
     with open_record(settings) as record:
-        removed = remove_details(record, before=moment, dry_run=dry_run)
+        removed = remove_details(record, before=moment, dry_run=dry_run, has_receiver=receiver is not None)
     if as_json:
         echo_json(removed.to_json() | {"before": moment.isoformat(), "dry_run": dry_run})
         return
     echo(
         f"{'would remove' if dry_run else 'removed'} {removed.steps} steps and {removed.attempts} attempts of "
-        f"{removed.executions} executions, {removed.refusals} refusals and {removed.deliveries} refused deliveries, "
-        f"all from before {moment:%Y-%m-%d %H:%M}Z"
+        f"{removed.executions} executions, {removed.refusals} refusals, {removed.deliveries} refused deliveries and "
+        f"{removed.events} events, all from before {moment:%Y-%m-%d %H:%M}Z"
     )

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from config.webhooks import load_webhooks
 from pipeline.entrypoints.web.api import (
     books,
+    event_list,
     events,
     executions,
     health,
@@ -40,7 +41,7 @@ _TAGS = [
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
     {"name": "books", "description": "Positions, closed trades and profit."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
-    {"name": "live", "description": "The state changes of all executions as they happen, as server-sent events."},
+    {"name": "live", "description": "Events in their order, to be followed from an id."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
     {"name": "health", "description": "Whether this process and its servers answer; without a token."},
 ]
@@ -67,7 +68,7 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     named = load_webhooks(context.settings, executors=tuple(context.executors))
     app.add_middleware(AddressLimits, gate=context.gate, webhooks=tuple(named))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
-    api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, events)
+    api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, event_list, events)
     for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))
     return app

@@ -1,12 +1,14 @@
-"""Deliver messages about alerts.
+"""Deliver messages, and make those about alerts.
 
 A message is tried for about a day, and by the next channel too when one does not accept it. It may arrive twice.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar, Literal
 from uuid import UUID, uuid4
 
 import structlog
@@ -55,8 +57,11 @@ class _Delivery(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlertDelivery:
+class MessageDelivery(ABC):
     """Makes messages and delivers them. Several processes may do so at once; one takes over when another dies."""
+
+    #: Messages of one subject never wait for those of another.
+    about: ClassVar[Literal["alerts", "orders"]]
 
     record: Record
     alerts: Alerts
@@ -81,27 +86,24 @@ class AlertDelivery:
         self.record.run(lambda connection: self._make(connection, message_id))
         return int(self._deliver())
 
+    @abstractmethod
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
-        # If this runs again after a lost answer to COMMIT, it finds no unreported change and makes no second message.
-        execute(connection, sql("alerts", "lock"))
-        alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
-        if not alerts or not self._is_due(alerts):
-            return
-        message, which = compose(alerts), {"message_id": message_id}
-        values = {"title": message.title, "body": message.body, "severity": message.severity}
+        """Make the next message, if one is due. After its commit, the same call makes no second one."""
+
+    def _insert(self, connection: Connection[DictRow], message_id: UUID, message: Message) -> None:
+        which = {"message_id": message_id}
+        values = {"title": message.title, "body": message.body, "severity": message.severity, "about": self.about}
         execute(connection, sql("alerts", "insert_message"), which | values)
-        execute(connection, sql("alerts", "told"), which | {"alert_ids": [alert.alert_id for alert in alerts]})
         # The other channels are used only when the first one fails.
         execute(connection, sql("alerts", "deliver_by"), which | {"channel": next(iter(self.alerts.channels))})
 
-    def _is_due(self, alerts: Sequence[_Untold]) -> bool:
-        """Return whether the oldest change has waited for others, and the last message is long enough ago."""
-        now, last = alerts[0].now, alerts[0].last_message_at
-        gathered = now - min(alert.changed_at for alert in alerts) >= self.gathers
-        return gathered and (last is None or now - last >= timedelta(seconds=self.alerts.settings.group_s))
+    def _is_due(self, oldest: datetime, *, now: datetime, last: datetime | None) -> bool:
+        """Return whether the *oldest* change has waited for others, and the *last* message is long enough ago."""
+        group = timedelta(seconds=self.alerts.settings.group_s)
+        return now - oldest >= self.gathers and (last is None or now - last >= group)
 
     def _deliver(self) -> bool:
-        values = {"channels": list(self.alerts.channels), "claim": self.claim}
+        values = {"channels": list(self.alerts.channels), "claim": self.claim, "about": self.about}
         due = self.record.maybe(_Delivery, sql("alerts", "claim"), values)
         if due is None:
             return False
@@ -131,3 +133,23 @@ class AlertDelivery:
         names = list(self.alerts.channels)
         for name in names[names.index(due.channel) + 1 :][:1]:
             execute(connection, sql("alerts", "deliver_by"), {"message_id": due.message_id, "channel": name})
+
+
+class AlertDelivery(MessageDelivery):
+    """Makes and delivers the messages about alerts."""
+
+    about = "alerts"
+
+    def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
+        # If this runs again after a lost answer to COMMIT, it finds no unreported change and makes no second message.
+        execute(connection, sql("alerts", "lock"))
+        alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
+        if not alerts or not self._is_due(_oldest(alerts), now=alerts[0].now, last=alerts[0].last_message_at):
+            return
+        self._insert(connection, message_id, compose(alerts))
+        values = {"message_id": message_id, "alert_ids": [alert.alert_id for alert in alerts]}
+        execute(connection, sql("alerts", "told"), values)
+
+
+def _oldest(alerts: Sequence[_Untold]) -> datetime:
+    return min(alert.changed_at for alert in alerts)

@@ -44,6 +44,7 @@ class AlertKind(StrEnum):
     UNREADABLE_ROW = "unreadable_row"
     STREAM_DOWN = "stream_down"
     STREAM_ODDITY = "stream_oddity"
+    EVENTS_UNDELIVERED = "events_undelivered"
     QUEUE_STUCK = "queue_stuck"
     RECORD_AWAY = "record_away"
     PROCESS_CRASHING = "process_crashing"
@@ -58,6 +59,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
         AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,
         AlertKind.STREAM_DOWN: 30.0,
+        AlertKind.EVENTS_UNDELIVERED: 120.0,
     }
 )
 

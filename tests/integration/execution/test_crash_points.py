@@ -246,5 +246,5 @@ def test_a_tracker_that_dies_with_a_frame_in_hand(core: Core, processes: Process
 
 
 def test_every_crash_point_is_tried() -> None:
-    others = ["worker.after_cancel_mark", "keeper.after_poll", "keeper.after_mirror"]
+    others = ["worker.after_cancel_mark", "keeper.after_poll", "keeper.after_mirror", "keeper.after_events"]
     assert sorted([*SENDER, *WORKER, *KEEPER, *TRACKER, *others]) == sorted(POINTS)

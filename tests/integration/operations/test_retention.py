@@ -82,7 +82,7 @@ def test_an_old_signal_that_is_sent_again_after_its_details_were_removed_does_no
         for execution in again.executions:
             core.run(execution.execution_id)
     assert len(core.orders()) == before
-    assert prune(core) == Removed(executions=0, steps=0, attempts=0, refusals=0, deliveries=0)
+    assert prune(core) == Removed(executions=0, steps=0, attempts=0, refusals=0, deliveries=0, events=0)
 
 
 KEPT_FOR_EVER = (
@@ -145,7 +145,7 @@ def test_what_is_newer_keeps_every_detail_and_a_dry_run_removes_nothing(core: Co
     core.intake.refuse({"symbol": "?"}, source="test", code="invalid", message="no")
     filled(core, "MSFT", "SELL", intent="close")
     new = everything(core)
-    assert prune(core) == Removed(executions=0, steps=0, attempts=0, refusals=0, deliveries=0)
+    assert prune(core) == Removed(executions=0, steps=0, attempts=0, refusals=0, deliveries=0, events=0)
     assert everything(core) == new
 
     age(core)

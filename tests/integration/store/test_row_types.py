@@ -45,6 +45,9 @@ _NEVER_NULL = {
     ("fills.of_order", "price"): "the source is not 'order'",
     ("fills.void", "price"): "only fills with a source other than 'order' are taken back",
     ("equity_monitor.record_unreadable", "unreadable_since"): "the statement sets it",
+    ("events.after", "event_id"): "it is compared with a number",
+    ("events.undelivered", "delivered"): "it is compared with a number",
+    ("events.untold_orders", "event_id"): "it is compared with a number",
 }
 
 _COLUMN = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from config.alerts import AlertSettings, ExecutionRateAlert
+from config.alerts import AlertSettings, EventSettings, ExecutionRateAlert
 from config.checks.strictness import DIRECTIONS
 from config.reference import page
 from config.schema.settings import Settings, variable
@@ -37,8 +37,9 @@ def test_every_key_and_variable_has_its_row() -> None:
     assert keys == {key for key in DIRECTIONS if "." in key}
     assert {key for key in DIRECTIONS if "." not in key} - {"id"} <= first
     assert {variable(name) for name in Settings.model_fields} <= first
-    others = (WebhookSettings, Template, AlertSettings, ExecutionRateAlert)
-    assert {name for model in others for name in model.model_fields} - {"name", "execution_rate"} <= first
+    others = (WebhookSettings, Template, AlertSettings, ExecutionRateAlert, EventSettings)
+    tables_of_alerts = {"execution_rate", "events"}
+    assert {name for model in others for name in model.model_fields} - {"name"} - tables_of_alerts <= first
 
 
 def test_every_key_has_its_description_in_one_row() -> None:

@@ -15,6 +15,7 @@ from config.schema.settings import Settings
 from pipeline.model.errors import ConfigInvalid
 from pipeline.monitoring.alerts.kinds import AlertKind, Severity
 from pipeline.monitoring.alerts.messages import UntoldAlert, compose
+from pipeline.monitoring.alerts.order_messages import EndedOrder, compose_orders
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "pipeline/docs/alerts.md").read_text("utf-8")
@@ -92,6 +93,7 @@ def test_a_message_has_room_at_every_service_and_the_gravest_alerts_first() -> N
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.delenv("ALERTS_DEADMAN_URL", raising=False)
+    monkeypatch.delenv("TRADEWIRE_EVENTS_SECRET", raising=False)
     monkeypatch.setenv("ALERTS_MAIN", "json://127.0.0.1/hush")
 
     def written(text: str) -> Settings:
@@ -144,6 +146,17 @@ def test_a_file_that_is_not_there_is_no_channel_unless_somebody_names_it(tmp_pat
         ('alerts = "some"', "alerts"),
         ("group_s = 0", "group_s"),
         ("[execution_rate]\nbelow_percent = 101", "execution_rate.below_percent"),
+        ('fills = "day"\nchannels = ["ALERTS_MAIN"]', "fills"),
+        ('fills = "each"', "fills"),
+        ('fills = "each"\nalerts = "none"\nchannels = ["ALERTS_MAIN"]', "fills"),
+        ('[events]\nurl = "https://example.com/hush"', "TRADEWIRE_EVENTS_SECRET"),
+        ('[events]\nurl = "http://example.com/hush"', "events.url"),
+        ('[events]\nurl = "https://me:hush@example.com/"', "events.url"),
+        ('[events]\nurl = "https://example.com/?token=hush"', "events.url"),
+        ('[events]\nurl = "ftp://example.com/hush"', "events.url"),
+        ('[events]\nurl = "https://exa mple.com/hush"', "events.url"),
+        ('[events]\nurl = "https://[hush"', "events.url"),
+        ("[events]\nsecret = 'hush'", "events.secret"),
         ("colour = 1", "colour"),
     ],
 )
@@ -166,6 +179,18 @@ def test_an_address_that_is_none_is_refused_without_saying_it(file: Any, monkeyp
     assert "hush" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["https://hooks.example.com:8443/events/", "http://127.0.0.1:9000", "http://[::1]/in"])
+def test_events_go_to_an_address_as_it_is_written(file: Any, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TRADEWIRE_EVENTS_SECRET", "hush-hush-hush-hush")
+
+    alerts = load_alerts(file(f'[events]\nurl = "{url}"'))
+
+    assert alerts.settings.events.url == url
+    assert alerts.events_secret is not None
+    assert "hush" not in repr(alerts)
+    assert load_alerts(file("")).events_secret is None
+
+
 def test_the_word_none_asks_for_no_channel(file: Any) -> None:
     alerts = load_alerts(file('alerts = "none"\nchannels = ["ALERTS_MISSING"]'))
 
@@ -178,3 +203,35 @@ def test_a_fingerprint_tells_addresses_apart_and_not_what_they_are(file: Any) ->
 
     assert re.fullmatch("[0-9a-f]{16}", fingerprint(address))
     assert "hush" not in repr(address)
+
+
+# --- ended orders ---
+
+
+def ended(state: str = "filled", **changes: Any) -> EndedOrder:
+    data = {
+        "executor_id": "argo", "mode": "live", "action": "BUY", "symbol": "AAPL", "state": state, "reason_code": None,
+        "reason_facts": {}, "filled_quantity": "10.50", "filled_average_price": "190.10",
+    }  # fmt: skip
+    return EndedOrder(event_id=1, at=NOON, data=data | changes)
+
+
+def test_an_ended_order_is_told_with_what_was_filled() -> None:
+    nothing = {"filled_quantity": "0", "filled_average_price": None}
+
+    assert ended().line == "argo (live): BUY AAPL filled, 10.5 at 190.1"
+    assert ended("canceled").line == "argo (live): BUY AAPL canceled, 10.5 at 190.1 filled"
+    assert ended("expired", **nothing).line == "argo (live): BUY AAPL expired, nothing filled"
+    assert ended("filled", filled_average_price=None).line == "argo (live): BUY AAPL filled, 10.5"
+    refused = ended("rejected", **nothing, reason_code="rejected_by_broker", reason_facts={"message": "no\nway"})
+    assert refused.line == 'argo (live): BUY AAPL rejected, nothing filled: rejected_by_broker message="no\\nway"'
+
+
+def test_many_ended_orders_are_one_message_with_a_count() -> None:
+    message = compose_orders([ended() for _ in range(60)])
+
+    assert message.title == "tradewire: 60 orders ended"
+    assert len(message.body.splitlines()) == 51
+    assert message.body.endswith("and 10 more: tradewire executions")
+    assert message.severity == "over"
+    assert compose_orders([ended(), ended("rejected")]).severity == "warning"
