@@ -17,6 +17,10 @@ OWN = "tradewire:"
 PROBE = f"{OWN}probe"
 #: The source of the entries that open the other side after a position was closed.
 FLIP = f"{OWN}flip"
+#: The source of the closes that a person asks for by hand, and of their further tries.
+HAND = f"{OWN}hand"
+#: The source_id of such a close begins with this. That of a further try begins with the id of the first execution.
+HAND_CLOSE = "close:"
 
 
 class RoutedSignal(Protocol):
@@ -110,3 +114,8 @@ def always_refused(signal: RoutedSignal, executor: ExecutorSettings) -> list[Rea
 def is_own(source: str | None) -> bool:
     """Return whether a source is our own: its signals are orders that tradewire itself decided."""
     return source is not None and source.startswith(OWN)
+
+
+def has_final_limit(source: str, price: Decimal | None) -> bool:
+    """Return whether *price* is a person's limit for a close: it is neither moved by the collar nor given up."""
+    return source == HAND and price is not None

@@ -196,12 +196,15 @@ SELECT last.n + 1 AS number,
         SELECT
         FROM broker_order AS o
         JOIN execution AS e USING (execution_id)
+        JOIN signal AS s USING (signal_id)
         WHERE o.executor_id = %(executor_id)s
             AND o.symbol = %(symbol)s
             AND o.ended_at IS NULL
             AND o.role = 'exit'
             AND o.may_exist
             AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+            -- The limit close of a person may rest for hours. The next exit cancels it.
+            AND NOT (s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND o.order_id IS NOT NULL)
     ) OR EXISTS (
         SELECT
         FROM broker_order

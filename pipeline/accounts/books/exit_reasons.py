@@ -4,7 +4,7 @@ from pipeline.model.signals import Action
 
 # The sources of tradewire's own orders begin with this.
 _OWN = "tradewire:"
-_BY_CAUSE = {"flat_by": "flat_by_close", "flip": "reverse", "protect": "stop"}
+_BY_CAUSE = {"flat_by": "flat_by_close", "flip": "reverse", "hand": "person", "protect": "stop"}
 _BY_ACTION = {Action.FLAT: "flat", Action.REVERSE: "reverse"}
 
 
