@@ -51,6 +51,7 @@ _GROUPS = {
     "config": "config",
     "alerts": "alerts",
     "dead": "dead",
+    "orders": "orders",
     "signal": "signals",
     "webhook": "webhook",
     "token": "token",

@@ -12,6 +12,7 @@ from pipeline.entrypoints.web.api import (
     history,
     metrics,
     operating,
+    orders,
     signals,
     trading,
     webhooks,
@@ -38,6 +39,7 @@ _TAGS = [
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
     {"name": "books", "description": "Positions, closed trades and profit."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
+    {"name": "orders", "description": "The open orders; cancel one, or close a position, by hand."},
     {"name": "live", "description": "The state changes of all executions as they happen, as server-sent events."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
     {"name": "health", "description": "Whether this process and its servers answer; without a token."},
@@ -63,7 +65,7 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     hosts = (host, *context.settings.allowed_hosts)
     app.add_middleware(OwnRequestsOnly, hosts=hosts, refuse=lambda sentence: answer(403, "forbidden", sentence))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
-    api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, events)
+    api = (health, signals, history, executions, books, trading, operating, orders, metrics, webhooks, events)
     for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))
     return app
