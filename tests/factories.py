@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import dict_row
-
 from config.executors import load_executors
 from config.schema.executor import Executors
 from config.schema.settings import Settings
@@ -24,6 +21,7 @@ from pipeline.queues.redis_server import connect
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from tests import waiting
+from tests.direct_connection import DirectConnection
 from tests.exchange_fixtures import ExchangeProcess
 from workers.account.runtime import open_runtimes
 from workers.execution.lease import LeaseKeeper
@@ -116,6 +114,7 @@ class Core:
         self.intake = Intake(self.record, self.executors, by="test")
         self.dead_letters = DeadLetters(self.record)
         self.pool = ThreadPoolExecutor(4)
+        self._direct = DirectConnection(database_url)
         ids = tuple(self.executors)
         self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")
         self.unknowns = OrderLookup(record=self.record, runtimes=self.runtimes, pool=self.pool, who="test keeper")
@@ -128,6 +127,7 @@ class Core:
             runtime.close()
         self.queues.connection.close()
         self.record.close()
+        self._direct.close()
 
     def send(
         self,
@@ -180,11 +180,7 @@ class Core:
 
     def rows(self, statement: str, values: Any = None) -> list[dict[str, Any]]:
         """Run a statement on a separate connection, without the code under test."""
-        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
-            cursor = connection.execute(statement.encode(), values)
-            # A SELECT without columns returns rows that cannot be fetched, so it would look as if it found nothing.
-            assert cursor.description or not statement.lstrip().upper().startswith("SELECT")
-            return cursor.fetchall() if cursor.description else []
+        return self._direct.rows(statement, values)
 
     def due_now(self, execution_id: UUID) -> None:
         """Make the execution due now, and end the account's pause after a 429."""

@@ -110,8 +110,8 @@ Percent = Annotated[Figure, Field(gt=0, le=100)]
 #: A confidence in percent, 0 to 100.
 Confidence = Annotated[Figure, Field(ge=0, le=100)]
 
-#: A duration in seconds, above 0.
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+#: A duration in seconds: above 0, and a year at most, because a time that far from now must still be a date.
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=366 * 86_400)]
 
 #: A limit: the number, or None for "off". A key that is left out has its default, which need not be off.
 Limit = Annotated[_T | None, BeforeValidator(_off)]

@@ -20,7 +20,7 @@ from pipeline.store.statements import sql
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """The figures from which an account's losses are counted, in its currency: the day's start and the peak."""
+    """An account's equity, and the day's start and the peak from which its losses are counted, in its currency."""
 
     executor_id: str
     account: str

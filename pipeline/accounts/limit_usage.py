@@ -34,13 +34,14 @@ class Headroom:
     currency: str
     #: The key below `.limits`. A limit that applies to each group has the group's name after a dot.
     limit: str
+    #: Below zero after a gain, for a loss limit.
     used: Decimal
     allowed: Decimal
     #: The step that a loss limit has reached; NONE for other limits.
     rung: LimitStep = LimitStep.NONE
     #: When the account was read.
     read_at: datetime
-    #: The account's trading day.
+    #: The account's trading day; None before its equity was first recorded.
     day: date | None
 
     @property
@@ -148,4 +149,5 @@ def _exposure(executor: ExecutorSettings, snapshot: Snapshot) -> Iterator[_Usage
 
 
 def _cents(amount: Decimal) -> Decimal:
+    """Round an amount to cents. A whole number, such as a count, stays as it is."""
     return amount if amount == amount.to_integral_value() else amount.quantize(_CENT)

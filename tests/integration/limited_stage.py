@@ -12,7 +12,7 @@ MONDAY, MONDAY_EVENING = "2026-11-23T10:00:00-05:00", "2026-11-23T21:00:00-05:00
 
 
 def changed_toml(executor_id: str = "argo", *, factory: dict[str, Any] | None = None, **keys: str) -> str:
-    """Return the table of an executor in which *keys* have these values (in TOML) instead of the factory's."""
+    """Return the table that `executor_toml` makes from *factory*, with these values of *keys* (in TOML) put in."""
     text = executor_toml(executor_id, **(factory or {}))
     for name, value in keys.items():
         text, count = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)

@@ -207,8 +207,10 @@ def _schedule_match(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
 
 
 def _after_end(venue: Venue, order: ExchangeOrder, now_ns: int) -> None:
-    """If *order* is an entry with a fill, activate its legs; otherwise cancel the other orders of its group."""
-    if order.parent is None and order.order_class in {OrderClass.BRACKET, OrderClass.OTO} and order.filled_qty:
+    """If *order* is an entry that filled completely, activate its legs; else cancel the other orders of its group."""
+    is_entry = order.parent is None and order.order_class in {OrderClass.BRACKET, OrderClass.OTO}
+    # Alpaca's legs wake on a complete fill only: of an entry that ended with a part, the part has no stop.
+    if is_entry and order.status is ExchangeOrderStatus.FILLED:
         _activate_legs(venue, order, now_ns)
         return
     for other in others(venue, order):

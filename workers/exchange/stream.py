@@ -21,7 +21,9 @@ log = structlog.get_logger(__name__)
 _TRY_LATER = 1013
 #: The close code when the login is refused: it is not valid, the account already has a connection, or a fault says so.
 _POLICY = 1008
-
+#: Seconds for the login of a connection. Without the two limits, connections that never log in use up the descriptors.
+_LOGIN_WITHIN_S = 10.0
+_MOST_WITHOUT_LOGIN = 50
 
 #: The messages that wait to be sent on a connection. None closes the connection after the messages before it.
 _SendQueue = asyncio.Queue[bytes | None]
@@ -33,6 +35,7 @@ class TradeUpdateHub:
     def __init__(self, runtime: ExchangeRuntime) -> None:
         self._runtime = runtime
         self._connections: dict[str, _SendQueue] = {}
+        self._without_login = 0
 
     def publish(self, event: TradeUpdate) -> None:
         """Send *event* to its account's connection, if there is one, and apply injected faults."""
@@ -58,8 +61,9 @@ class TradeUpdateHub:
         """Serve one client until it disconnects."""
         await websocket.accept()
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            account = await self._authenticate(websocket)
-            if account is None:
+            account = await self._log_in(websocket)
+            # Two logins of one account can be answered at the same time.
+            if account is None or account in self._connections:
                 await websocket.close(_POLICY)
                 return
             connection = self._connections[account] = _SendQueue()
@@ -70,6 +74,18 @@ class TradeUpdateHub:
             finally:
                 del self._connections[account]
                 self._runtime.venue.listeners.discard(account)
+
+    async def _log_in(self, websocket: WebSocket) -> str | None:
+        """Return the account's key; None if the login is refused, comes late, or too many others are awaited."""
+        if self._without_login >= _MOST_WITHOUT_LOGIN:
+            return None
+        self._without_login += 1
+        try:
+            return await asyncio.wait_for(self._authenticate(websocket), _LOGIN_WITHIN_S)
+        except TimeoutError:
+            return None
+        finally:
+            self._without_login -= 1
 
     async def _authenticate(self, websocket: WebSocket) -> str | None:
         """Read the first message, a login, and answer it; return the account's key, or None if the login is refused."""

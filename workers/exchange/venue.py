@@ -19,6 +19,8 @@ from workers.exchange.wire import order_json
 from workers.exchange.wire_events import event_json
 
 _NANO = 1_000_000_000
+_MOST_ACCOUNTS = 1000
+_LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +98,13 @@ class Venue:
         return totals(account, self.price)
 
     def authenticate(self, key: str, secret: str, now_ns: int) -> ExchangeAccount | None:
-        """Return the account of *key*, opened at its first use; None if the secret is wrong or the account refused."""
+        """Return the account of *key*, opened at its first use; None if the secret is wrong or it is refused."""
         hashed = hashlib.sha256(secret.encode()).hexdigest()
         account = self.accounts.get(key)
         if account is None:
+            # Any program on the machine can use any key, and must not fill the disk with accounts.
+            if len(self.accounts) >= _MOST_ACCOUNTS or len(key) > _LONGEST_KEY:
+                return None
             account = self.open_account(key, now_ns)
         if not account.secret_hash:
             account.secret_hash = hashed

@@ -66,8 +66,8 @@ class FlatByClose:
 def closing_time(market: Market | None, *, before_s: float) -> str | None:
     """Return the name of the session that closes within *before_s* seconds: its end, as text. None when none does.
 
-    If the broker's clock contradicts the calendar, the market is one that is always open, and its close means nothing.
-    If the calendar does not cover the present, the clock alone decides.
+    A market that the clock shows open outside the calendar's sessions is one that is always open: its close means
+    nothing. If the calendar does not cover the present, the clock alone decides.
     """
     if market is None or not market.is_open or (_is_covered(market) and not market.by_calendar):
         return None

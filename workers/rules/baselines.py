@@ -9,7 +9,7 @@ from enum import StrEnum
 from pipeline.model.account import Account, Position, Transfer
 from pipeline.model.trading_day import Day
 
-# A reading within this time of the day's start counts as the reading at its start.
+# If the readings before and after the day's start are both within this time of it, the later one counts for the start.
 _NEAR = timedelta(minutes=2)
 # If the last reading before the day's start is older than this, it does not show the figures at the start.
 _DAY_BEFORE = timedelta(hours=26)

@@ -38,7 +38,7 @@ def waited(signal: SignalRow, executor: ExecutorSettings, *, now: datetime, mark
 def fresh_for(
     signal: SignalRow, executor: ExecutorSettings, *, now: datetime, market: Market | None, accept_age: bool
 ) -> timedelta | None:
-    """Return for how much longer an entry is fresh at least; below zero if it is too old; None if it does not age."""
+    """Return for at least how much longer an entry is fresh; below zero if it is too old; None if it does not age."""
     left = [] if signal.expires_at is None else [signal.expires_at - now]
     if not accept_age:
         if executor.limits.entry_age_s is not None:

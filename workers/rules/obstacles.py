@@ -16,7 +16,7 @@ from workers.rules.exit_forms import taken
 #: The `source` of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
 RETRY = "tradewire:exit"
 _FLIP = "tradewire:flip"
-#: For the broker, a single order makes no wash trade with an order of these groups, nor with a trailing stop.
+#: The broker takes no order of these classes, and no trailing stop, for the other side of a wash trade.
 _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
 #: The pauses of a blocked exit grow to this: each check costs requests.
@@ -33,6 +33,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold | Skip:
     """
     opposing = tuple(order for order in case.foreign if order.side is not go.side and _opposes(case, go, order))
     available = _available(case)
+    # A quantity that the broker never takes needs no free way: `take_form` skips it.
     if not opposing and (go.quantity <= available or taken(case, go.quantity) == 0):
         return go
     # A part that the broker never takes, or has just refused as too small, waits with the rest.
@@ -41,7 +42,7 @@ def clear_way(case: Case, go: Go) -> Go | Hold | Skip:
         return replace(go, quantity=part, rest=go.quantity - part)
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
-    # Without its protective order the position is at risk. So that order is canceled only if the exit can fill at once.
+    # The orders that hold the quantity may protect the position. They are canceled only if the exit can fill at once.
     rests = has_final_limit(case.signal.source, case.signal.entry_price)
     if cancels and not rests and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
         reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})

@@ -18,13 +18,13 @@ _QUOTIENT = Context(prec=28)
 
 @dataclass(frozen=True, kw_only=True)
 class Trade:
-    """The part of one entry that one exit closed. Without an entry, we do not know who opened it."""
+    """The part of one entry that one exit closed; without an entry, what it closed that no entry of ours had opened."""
 
     #: The same whenever the trade is computed again.
     trade_id: UUID
     executor_id: str
     mode: Mode
-    #: That of the entry; without one that of the exit.
+    #: The entry's; the exit's if there is no entry.
     strategy: str
     #: The entry's.
     signal_id: UUID | None

@@ -25,11 +25,11 @@ def baseline(
     peak: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="From now on a trailing drawdown is counted from this amount.")
     ] = None,
-    why: Annotated[str | None, typer.Option(help="Why; it is recorded. A correction needs it.")] = None,
+    why: Annotated[str | None, typer.Option(help="Why; a correction needs a reason, and it is recorded.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the equity from which an account's losses are counted, or correct it. This lifts no switch."""
+    """Show the equity from which an account's losses are counted, or correct it. A correction lifts no switch."""
     settings = settings_for_a_person("baseline")
     executors = executors_for(settings)
     figures = {"--day-start": day_start, "--peak": peak}

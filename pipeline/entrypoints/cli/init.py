@@ -13,7 +13,11 @@ from pipeline.model.errors import ConfigInvalid, Problem
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="The folder: this one, or ~/.config/tradewire for all others.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="The folder: this one. ~/.config/tradewire serves every folder that has no files of its own.",
+        ),
     ] = Path(),
 ) -> None:
     """Write the commented configuration files into a folder, for `tradewire up` there. Files that exist are kept."""

@@ -24,7 +24,7 @@ from pipeline.views.positions import positions as list_positions
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import open_runtime
 
-# A shared reading may be older than the newest fill.
+# The account is read anew: a shared reading may be older than the newest fill.
 _NOW = timedelta(0)
 _HEADINGS = (
     "account", "symbol", "strategies", "quantity", "average", "price", "value", "unrealised", "stop", "target",
@@ -38,9 +38,10 @@ def positions(
 ) -> None:
     """List what each account holds at its broker, and what each strategy holds of it by its fills.
 
-    The account is read now; if that fails, the last reading is shown, with its age. A position without a strategy was
-    not opened by a signal. `stop` and `target` are the nearest prices of the strategies' signals. No orders are placed
-    for them yet: in JSON, `protected` is false where a stop was given, and null where none was.
+    The account is read now; if that fails, the last reading is shown, with its age. `no strategy` stands for signals
+    that name none, and `not by tradewire` for a position that no signal opened. `stop` and `target` are the nearest
+    prices of the strategies' signals. No orders are placed for them yet: in JSON, `protected` is false where a stop was
+    given, and null where none was.
     """
     settings = settings_for_a_person("positions", anywhere=True)
     executors = executors_for(settings)

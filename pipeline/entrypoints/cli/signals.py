@@ -45,7 +45,7 @@ def send(
             min=0,
             callback=finite,
             metavar="SECONDS",
-            help="Wait at most so long until each is decided: an order id or a reason, not a fill.",
+            help="Wait at most this long until every signal is decided: an order id or a reason, not a fill.",
         ),
     ] = 0.0,
     direct: Annotated[bool, typer.Option("--direct", help="Execute in this process, without the queues.")] = False,
@@ -82,7 +82,7 @@ def _check_start(record: Record, executors: Executors, settings: Settings, *, di
 def _record_all(
     lines: Iterable[ParsedLine], intake: Intake, execute: Callable[[Recorded], None], *, follow: bool
 ) -> Iterator[dict[str, Any]]:
-    """Record each signal as it is read, and print the answer at once, unless *follow* is set."""
+    """Record each signal as it is read, and yield its answer. Unless *follow* is set, also print it at once."""
     away: RecordUnavailable | None = None
     until = 0.0
     for line in lines:

@@ -15,7 +15,8 @@ from pipeline.entrypoints.drill.sending import PRICE
 #: Dollars in each account: enough for any number of signals, since a drill does not test buying power.
 _CASH = "1000000000"
 _TIMEOUT_S = 10.0
-#: Seconds that a request by hand may take. A fault may delay it, and meanwhile the drill breaks nothing else.
+#: Seconds that an order by hand, or its cancel, may take. Until the answer comes, which a fault may delay, the drill
+#: breaks nothing else.
 _BY_HAND_TIMEOUT_S = 1.0
 _ORDERS = TypeAdapter(list[HeldOrder])
 

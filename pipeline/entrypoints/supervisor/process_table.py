@@ -31,7 +31,7 @@ class ProcessLine:
 
 
 def server_lines(home: str, *, valkey: bool, postgres: bool, user: str | None = None) -> list[ProcessLine]:
-    """Return the guards of the embedded servers that are needed.
+    """Return the processes of the embedded servers that are needed. Each is a guard, which runs its server.
 
     When this process runs as root, PostgreSQL runs as *user*.
     """

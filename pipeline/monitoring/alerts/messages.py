@@ -9,6 +9,9 @@ from pipeline.model.texts import printable
 from pipeline.monitoring.alerts.kinds import Severity
 
 _EXAMPLES = 5
+# Of the usual services, Pushover takes the shortest message: 1,024 characters with the title. A longer one is refused.
+_LONGEST_BODY = 900
+_LONGEST_SUBJECT = 160
 _LONGEST_TITLE = 120  # It becomes the subject of a mail or the first line of a notification.
 
 
@@ -37,6 +40,8 @@ class Message:
 
 def compose(alerts: Sequence[UntoldAlert]) -> Message:
     """Return the message about at least one alert; each has begun, ended, or both."""
+    # The enum lists the severities in rising order. The gravest alerts come first, in case not all have room.
+    alerts = sorted(alerts, key=lambda alert: list(Severity).index(alert.severity), reverse=True)
     begun = [alert for alert in alerts if alert.opened_in is None]
     open_ = [alert for alert in begun if alert.over_at is None]
     ended = [alert for alert in alerts if alert.over_at is not None]
@@ -45,17 +50,28 @@ def compose(alerts: Sequence[UntoldAlert]) -> Message:
         *_section("Came and went", [alert for alert in ended if alert.opened_in is None]),
         *_section("It is over", [alert for alert in ended if alert.opened_in is not None]),
     ]
-    # The enum lists the severities in rising order.
-    severity = max((alert.severity for alert in begun), key=list(Severity).index, default="over")
-    return Message(title=_title(begun, ended), body="\n".join(lines), severity=severity)
+    severity = next((alert.severity for alert in begun), "over")
+    return Message(title=_title(begun, ended), body=_body(lines), severity=severity)
 
 
 def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
     alerts = begun or ended
     text = f"tradewire: {'' if begun else 'over: '}{printable(alerts[0].subject)}"
     tail = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
-    room = _LONGEST_TITLE - len(tail)
-    return (text if len(text) <= room else f"{text[: room - 1]}…") + tail
+    return _cut(text, _LONGEST_TITLE - len(tail)) + tail
+
+
+def _body(lines: Sequence[str]) -> str:
+    """Join as many lines as a message may have, and say when that is not all of them."""
+    more = "- and more: tradewire alerts list"
+    text = "\n".join(lines)
+    if len(text) <= _LONGEST_BODY:
+        return text
+    return f"{text[: _LONGEST_BODY - len(more)].rpartition(chr(10))[0]}\n{more}"
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
 def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
@@ -64,7 +80,10 @@ def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
     lines = [f"{title}:"]
     for kind in dict.fromkeys(alert.kind for alert in alerts):
         same = [alert for alert in alerts if alert.kind == kind]
-        lines += [f"- [{alert.severity}] {printable(alert.subject)} ({_times(alert)})" for alert in same[:_EXAMPLES]]
+        lines += [
+            f"- [{alert.severity}] {_cut(printable(alert.subject), _LONGEST_SUBJECT)} ({_times(alert)})"
+            for alert in same[:_EXAMPLES]
+        ]
         if len(same) > _EXAMPLES:
             lines.append(f"- and {len(same) - _EXAMPLES} more of {kind}: tradewire alerts list")
     return lines

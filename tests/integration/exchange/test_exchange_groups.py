@@ -92,6 +92,23 @@ def test_the_stop_of_a_bracket_does_not_sell_before_the_entry_is_filled(
     assert legs == {"limit": "new", "stop": "held"}
 
 
+def test_the_legs_of_an_entry_that_is_canceled_after_a_part_are_canceled_with_it(
+    broker: TradingClient, exchange_process: ExchangeProcess
+) -> None:
+    exchange_process.admin("faults", {"faults": [{"on": "submit", "kind": "partial_fill", "seconds": 60}]})
+    bracket = {"limit_price": "100", "order_class": "bracket", "side": "buy"}
+    placed: Any = broker.post("/orders", OCO | bracket)
+    typed = build_client(exchange_process)
+    ended(typed, typed.get_order_by_id(placed["id"]), "partially_filled")
+    assert {leg["status"] for leg in read(broker, placed["id"])["legs"]} == {"held"}
+    broker.delete(f"/orders/{placed['id']}")
+    ended(typed, typed.get_order_by_id(placed["id"]), "canceled")
+
+    assert {leg["status"] for leg in read(broker, placed["id"])["legs"]} == {"canceled"}
+    held: Any = broker.get("/positions")
+    assert [(each["qty"], each["qty_available"]) for each in held] == [("2", "2")]
+
+
 def test_the_stop_of_an_oto_works_at_once(broker: TradingClient, exchange_process: ExchangeProcess) -> None:
     oto = {"limit_price": "100", "order_class": "oto", "side": "buy", "take_profit": None}
     placed: Any = broker.post("/orders", OCO | oto)

@@ -7,9 +7,12 @@ import json
 import threading
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import Any
 
+import pytest
+from alpaca.common.exceptions import APIError
 from alpaca.trading.stream import TradingStream
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -55,6 +58,33 @@ def test_updates_are_binary_frames_and_only_of_the_own_account(exchange_process:
 
     assert all(isinstance(frame, bytes) for frame in frames)
     assert {json.loads(frame)["data"]["order"]["client_order_id"] for frame in frames} == {mine}
+
+
+def test_connections_that_never_log_in_leave_room_for_others(exchange_process: ExchangeProcess) -> None:
+    async def scenario() -> tuple[int, bytes]:
+        url = exchange_process.url.replace("http", "ws") + "/stream"
+        idle = [await connect(url) for _ in range(55)]
+        refused = await asyncio.gather(*(_closes(each, within_s=0.5) for each in idle))
+        await asyncio.gather(*(each.close() for each in idle))
+        async with connect(url) as websocket:
+            await websocket.send(json.dumps({"action": "authenticate", "data": KEYS}))
+            return sum(refused), bytes(await websocket.recv())
+
+    async def _closes(websocket: ClientConnection, *, within_s: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(websocket.wait_closed(), within_s)
+            return True
+        return False
+
+    refused, answer = _within(scenario())
+    assert refused >= 5
+    assert json.loads(answer)["data"]["status"] == "authorized"
+
+
+def test_a_key_of_two_hundred_and_one_letters_opens_no_account(exchange_process: ExchangeProcess) -> None:
+    with pytest.raises(APIError, match="unauthorized"):
+        build_client(exchange_process, "k" * 201).get_account()
+    assert [each["key"] for each in exchange_process.admin("state")["accounts"] if len(each["key"]) > 200] == []
 
 
 def test_wrong_keys_and_a_second_connection_are_refused(exchange_process: ExchangeProcess) -> None:

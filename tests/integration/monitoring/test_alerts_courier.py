@@ -1,4 +1,4 @@
-"""A message arrives once per channel, through the next channel if one is down, and again if its sender died."""
+"""A message arrives once at the first channel that works, later at those before it, and again if its sender died."""
 
 from __future__ import annotations
 

@@ -42,6 +42,19 @@ def test_what_is_not_a_word_is_refused_by_name(value: Any) -> None:
         Fields.of("order", {"id": value}).word("id")
 
 
+@pytest.mark.parametrize(
+    "value", ["9999-12-31T23:59:59-05:00", "1969-12-31T00:00:00Z", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_calculated_with_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BrokerUnreadable, match="order has no readable filled_at"):
+        Fields.of("order", {"filled_at": value}).time_or_none("filled_at")
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59"])
+def test_the_year_1_is_no_time(value: str) -> None:
+    assert Fields.of("order", {"filled_at": value}).time_or_none("filled_at") is None
+
+
 @given(value=JSON)
 def test_no_value_whatsoever_makes_a_reader_fail_otherwise(value: Any) -> None:
     for read in (

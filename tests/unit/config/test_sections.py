@@ -9,6 +9,7 @@ from string import Template
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from config.executors import load_executors
 from config.schema.executor import Executors, ExecutorSettings
@@ -57,6 +58,18 @@ def test_off_switches_a_limit_off(tmp_path: Path, smallest: str) -> None:
 
     assert limits.drawdown_percent is None
     assert limits.entry_age_s is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [f"{section.__name__} {name}" for section in sections() for name in section.model_fields if name.endswith("_s")],
+)
+def test_no_duration_is_longer_than_a_calculation_with_dates_can_take(key: str) -> None:
+    section, name = key.split()
+    kind = next(each for each in sections() if each.__name__ == section)
+
+    with pytest.raises(ValidationError, match=rf"(?s){name}.*less than or equal to"):
+        kind.model_validate({name: 999_999_999_999})
 
 
 @given(st.decimals(min_value="0.000001", max_value=100, places=6))

@@ -75,6 +75,17 @@ def test_a_title_stays_short_and_keeps_the_count() -> None:
     assert title.endswith("… (and 1 more)")
 
 
+def test_a_message_has_room_at_every_service_and_the_gravest_alerts_first() -> None:
+    warnings = [untold(n, kind=f"kind {n}", severity=Severity.WARNING, subject="w" * 500) for n in range(30)]
+    message = compose([*warnings, untold(subject="c" * 100_000)])
+
+    assert len(message.title) + len(message.body) < 1024
+    assert message.title.startswith("tradewire: ccc")
+    assert message.body.startswith("Wrong now:\n- [critical] ccc")
+    assert message.body.count("[warning]") == 3
+    assert message.body.endswith(" UTC)\n- and more: tradewire alerts list")
+
+
 # --- alerts.toml ---
 
 

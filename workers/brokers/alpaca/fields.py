@@ -17,6 +17,11 @@ from pipeline.model.orders import OrderSide
 #: because it could be extremely long when written out.
 GREATEST_EXPONENT: Final = 30
 
+#: The years in which a broker's times can be. With others, later calculations would leave the range of dates.
+_YEARS: Final = range(1970, 2200)
+#: Programs written in Go send this year when they have no time.
+_NO_YEAR: Final = 1
+
 T = TypeVar("T")
 
 
@@ -95,18 +100,20 @@ class Fields:
         return self._required(key, self.time_or_none(key))
 
     def time_or_none(self, key: str) -> datetime | None:
-        """Return a time in UTC; None when the field is absent, null or empty."""
+        """Return a time in UTC; None when the field is absent, null, empty or in the year 1."""
         value = self.raw.get(key)
         if value is None or value == "":
             return None
         try:
             # Nanoseconds are cut to microseconds here.
             moment = datetime.fromisoformat(value)
+            if moment.year == _NO_YEAR:
+                return None
+            if moment.tzinfo is None or moment.year not in _YEARS:
+                raise self.unreadable(key)
+            return moment.astimezone(UTC)
         except (TypeError, ValueError):
             raise self.unreadable(key) from None
-        if moment.tzinfo is None:
-            raise self.unreadable(key)
-        return moment.astimezone(UTC)
 
     def _required(self, key: str, value: T | None) -> T:
         if value is None:

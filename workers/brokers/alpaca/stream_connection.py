@@ -29,7 +29,9 @@ from pipeline.model.errors import Unavailable
 #: Closing waits this long for the server's answer, in seconds.
 _CLOSES_WITHIN_S = 0.5
 # While more frames wait to be recorded, the library reads nothing, not even the answer to a ping.
-_MOST_WAITING_FRAMES = 4096
+_MOST_WAITING_FRAMES = 1024
+# An update has about two kilobytes. With the number above, waiting frames take 64 MiB at most.
+_LONGEST_FRAME = 64 * 1024
 _SCHEMES = {"http": "ws", "https": "wss"}
 _REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _LONGEST_REPORT = 200
@@ -64,9 +66,9 @@ class StreamTiming:
     """The times of a connection, in seconds."""
 
     opens_within_s: float = 5.0
-    #: A ping is sent this long after the one before was answered.
+    #: The time between two pings; longer if the first is answered later.
     ping_every_s: float = 5.0
-    #: A server that answers no ping for this long is silent.
+    #: A server that sends nothing for this long after a ping is silent.
     ping_timeout_s: float = 5.0
 
 
@@ -181,7 +183,7 @@ def _open(url: str, within_s: float) -> ClientConnection:
         opened = _encrypted(plain, uri.host) if uri.secure else plain
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.settimeout(None)
-        protocol = ClientProtocol(uri, logger=_QUIET)
+        protocol = ClientProtocol(uri, logger=_QUIET, max_size=_LONGEST_FRAME)
         # This module pings itself: a ping of the library's shows nobody when it was answered.
         websocket = ClientConnection(
             opened, protocol, ping_interval=None, close_timeout=_CLOSES_WITHIN_S, max_queue=_MOST_WAITING_FRAMES

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.fills import FillReport
 from pipeline.model.orders import BrokerOrder, OrderStatus, is_our_order
+from pipeline.model.reasons import storable
 from workers.brokers.alpaca.fields import Fields, read_json
 from workers.brokers.alpaca.mapping import order_from_broker
 
@@ -28,6 +29,8 @@ _CHANGES: Final = frozenset(
 _REVISIONS: Final = frozenset({"trade_bust", "trade_correct"})
 #: The replacing order has an id of the broker's, so only a poll can join its fills with those of the old order.
 _REPLACED: Final = "replaced"
+#: The most letters of an unknown word that a person is shown.
+_LONGEST_WORD: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,7 @@ def update_of(data: Mapping[str, Any]) -> Update:
         return UnclearUpdate(why="it names no order")
     if not is_our_order(our_id):
         replaces = raw.get("replaces")
-        return ForeignUpdate(replaces=replaces if isinstance(replaces, str) and replaces else None)
+        return ForeignUpdate(replaces=storable(replaces) if isinstance(replaces, str) and replaces else None)
     event = data.get("event")
     if event == _REPLACED:
         return UnclearUpdate(why="the order was replaced", odd=False)
@@ -122,7 +125,7 @@ def update_of(data: Mapping[str, Any]) -> Update:
 def _order_update(event: str, data: Mapping[str, Any]) -> Update:
     order = order_from_broker(data["order"])
     if order.status is OrderStatus.UNRECOGNISED:
-        return UnclearUpdate(why=f"the order's status {order.raw_status!r} is unknown")
+        return UnclearUpdate(why=f"the order's status {order.raw_status[:_LONGEST_WORD]!r} is unknown")
     if order.status is OrderStatus.REPLACED or order.replaced_by is not None:
         return UnclearUpdate(why="the order was replaced", odd=False)
     if event not in _FILLS:

@@ -4,6 +4,7 @@ import json
 import time
 
 from pipeline.model.errors import BrokerUnreadable
+from pipeline.model.reasons import storable
 from workers.brokers.alpaca.stream_connection import (
     StreamAddress,
     StreamCause,
@@ -15,6 +16,8 @@ from workers.brokers.alpaca.stream_frames import StreamMessage, message_of
 
 _UPDATES = "trade_updates"
 _LONGEST_REPORT = 200
+# Alpaca sends few updates or none before it answers. A server that goes on sending them must not fill the memory.
+_MOST_EARLY_FRAMES = 100
 
 
 def log_in(connection: StreamConnection, address: StreamAddress, timing: StreamTiming) -> list[str | bytes]:
@@ -34,6 +37,8 @@ def log_in(connection: StreamConnection, address: StreamAddress, timing: StreamT
     early: list[str | bytes] = []
     while (answer := _message(frame := _next(connection, deadline), address)).stream != "listening":
         early.append(frame)
+        if len(early) > _MOST_EARLY_FRAMES:
+            raise StreamDown(StreamCause.CLOSED, "the broker sends updates before it answers the login")
     streams = answer.data.get("streams")
     if not isinstance(streams, list) or _UPDATES not in streams:
         raise StreamDown(StreamCause.REFUSED, "the broker does not send trade updates to these keys")
@@ -42,7 +47,7 @@ def log_in(connection: StreamConnection, address: StreamAddress, timing: StreamT
 
 def reported_error(message: StreamMessage, address: StreamAddress) -> StreamDown:
     """Return the error that the server reports with *message*."""
-    text = address.without_keys(str(message.data.get("error_message")))
+    text = storable(address.without_keys(str(message.data.get("error_message"))))
     return StreamDown(StreamCause.REFUSED, f"the broker reports: {text}"[:_LONGEST_REPORT])
 
 

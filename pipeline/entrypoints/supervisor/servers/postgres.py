@@ -64,8 +64,9 @@ class Postgres:
         """End leftovers, create the cluster when it is missing, and return how to start the server.
 
         Raises:
-            ConfigInvalid: The wheel is missing, PostgreSQL's user does not exist or cannot reach the cluster, or initdb
-                fails, or the socket's folder belongs to another user.
+            ConfigInvalid: The wheel is not installed, the home's path has a character that no setting can hold,
+                PostgreSQL's user does not exist or cannot reach the cluster, initdb fails, or the socket's folder
+                belongs to another user.
         """
         check_characters(self.home)
         programs = postgres_programs()

@@ -24,7 +24,7 @@ _SOCKET = "valkey.sock"
 class Valkey:
     """The plan of one Valkey whose append-only file lies below *home*.
 
-    It listens on no port: until it does, any user of the machine could listen there and be sent the password.
+    It listens on no port: another user of the machine could listen on a port first, and be sent the password.
     """
 
     name = "valkey"
@@ -40,7 +40,8 @@ class Valkey:
         """End leftovers, create the password once, and return how to start the server.
 
         Raises:
-            ConfigInvalid: The wheel is missing, or the socket's folder belongs to another user.
+            ConfigInvalid: Valkey's wheel is not installed, the home's path has a character that no setting can hold, or
+                the socket's folder belongs to another user.
         """
         check_characters(self.home)
         program = valkey_program()
