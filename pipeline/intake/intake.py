@@ -62,10 +62,12 @@ class _FirstRecord:
 class Intake:
     """Records signals, each with one execution per executor. Every signal is recorded through this class."""
 
-    def __init__(self, record: Record, executors: Mapping[str, ExecutorSettings], *, by: str) -> None:
+    def __init__(
+        self, record: Record, executors: Mapping[str, ExecutorSettings], *, by: str, why: str | None = None
+    ) -> None:
         self._record = record
         self._executors = executors
-        self._by = by
+        self._by, self._why = by, why
         self._hashes: dict[str, str] = {}
 
     def record(
@@ -73,8 +75,8 @@ class Intake:
     ) -> Recorded:
         """Record a signal as its sender wrote it; *source* is used when the signal does not name one.
 
-        *waited* is the time since the signal was received. It counts towards the age, unless `generated_at` is given.
-        *by_person* is true if a person sent it, judged by the signal's route: a sender may write any source.
+        *waited*, the time since its receipt, counts towards the age unless `generated_at` is given. *by_person* is true
+        if a person sent it, judged by the signal's route: a sender may write any source.
 
         Raises:
             InvalidSignal: *raw* is not a signal, or has a forbidden source, time or executor; a refusal was recorded.
@@ -97,8 +99,7 @@ class Intake:
     def record_own(self, raw: Mapping[str, Any], *, cause: str, wait: Wait | None = None) -> Recorded:
         """Record an order of our own as a signal of source `tradewire:<cause>`, for the executors that *raw* names.
 
-        A second keeper that records the same order again, under the same source_id, changes nothing. If *wait* is
-        given, the executions are held at first.
+        Recording the same source_id again changes nothing. If *wait* is given, the executions are held at first.
 
         Raises:
             SourceIdConflict: the source_id was used with other content. Any other InvalidSignal is the caller's fault.
@@ -153,8 +154,7 @@ class Intake:
         reached("intake.before_commit")
         return recorded
 
-    # A signal gets an execution at every executor, so that an executor that does not trade it records a reason. Our own
-    # orders get one only at the executors that they name.
+    # An executor that does not trade a signal records a reason. Our own orders go only to the executors that they name.
     def _addressed(self, signal: Signal) -> Iterable[ExecutorSettings]:
         if not is_own(signal.source):
             return self._executors.values()
@@ -178,9 +178,9 @@ class Intake:
             "reason_facts": Json(_facts(reasons)),
             "due_in": None if reasons else ENQUEUE_GRACE,
             "moved_by": self._by,
+            "moved_why": self._why,
             "job_id": job_id(execution_id, 1),
-            # A queued execution is decided later, under the settings of its worker.
-            "settings_hash": self._hash(executor) if reasons else None,
+            "settings_hash": self._hash(executor) if reasons else None,  # A queued one gets that of its worker.
         }
 
     def _hash(self, executor: ExecutorSettings) -> str:

@@ -39,7 +39,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.EXPIRED_SIGNAL: Meaning("The signal's own `expires_at` has passed.", "Send a new signal."),
     Code.SUPERSEDED: Meaning(
-        "An exit of the same symbol arrived before the entry was sent, and ended the entry.", _DONE
+        "A later exit of the symbol took its place: of an entry that was not sent yet, or of a person's limit close.",
+        _DONE,
     ),
     Code.NO_POSITION: Meaning(
         "There is no position that the signal may close.",
@@ -212,8 +213,15 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "An exit's order ended and a part of the position is left. The exit is repeated until the position is closed.",
         "Close the position at the broker, or give the exit up with `tradewire end`.",
     ),
-    Code.QUANTITY_HELD: Meaning("Orders that others placed hold an exit's quantity, or could trade with it.", _FOREIGN),
+    Code.QUANTITY_HELD: Meaning(
+        "Orders that others placed hold an exit's quantity, or could trade with it. A limit close by hand is skipped.",
+        _FOREIGN,
+    ),
     Code.FOREIGN_CANCELED: Meaning("An exit cancels orders of others. A stop is placed again afterwards.", _NOTHING),
     Code.DUST: Meaning("The broker takes no order of the quantity that is left.", "Close it by hand, or keep it."),
     Code.ENDED_BY_PERSON: Meaning("A person ended the execution.", _DONE),
+    Code.CANCELED_BY_PERSON: Meaning(
+        "A person had the order canceled: `by` names the person.",
+        "Nothing to do. If it was an exit, the position is still open: `tradewire orders close`.",
+    ),
 }

@@ -112,6 +112,7 @@ class Code(StrEnum):
     REQUEUED = "requeued"
     DISCARDED = "discarded"
     ENDED_BY_PERSON = "ended_by_person"
+    CANCELED_BY_PERSON = "canceled_by_person"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,8 @@ _LARGEST = Decimal("1e12")
 _MOST_DECIMALS = 20
 _SIZES = ("quantity", "notional", "equity_percent", "close_percent")
 _LATER = frozenset({"volatility_percent", "price", *_SIZES[1:]})
+# The sources of tradewire's own signals begin with this.
+_OWN = "tradewire:"
 _NUMBERS = frozenset({"confidence", "entry_price", "target_price", "stop_price", "volatility_percent", *_SIZES})
 
 
@@ -164,7 +166,9 @@ class Signal(BaseModel):
     def _action_agrees(self) -> None:
         """Refuse fields that contradict FLAT, which closes everything, or REVERSE, whose side is not known yet."""
         if self.action is Action.FLAT:
-            extra = [name for name in _SIZES if getattr(self, name) is not None]
+            # A person's close of a part has no side, so that it fits the position whatever its side is by then.
+            part = ("close_percent",) if (self.source or "").startswith(_OWN) else ()
+            extra = [name for name in _SIZES if getattr(self, name) is not None and name not in part]
             if self.intent is not Intent.CLOSE or extra:
                 raise ValueError(f"FLAT closes all that is held: leave {extra[0] if extra else 'intent'} out")
         if self.action is Action.REVERSE:

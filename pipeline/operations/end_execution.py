@@ -77,7 +77,7 @@ def _hint(state: State, execution_id: UUID) -> str:
         case State.DEAD:
             return f"a dead letter is closed by `tradewire dead discard {execution_id} --why TEXT`"
         case State.ACCEPTED | State.PARTIALLY_FILLED:
-            return "its order works at the broker: cancel it there, and the keeper records that"
+            return f"its order works at the broker: `tradewire orders cancel {execution_id}` cancels it"
         # An execution in these states is ended unless the broker may have its order.
         case State.HELD | State.QUEUED:
             return "its order may be at the broker and is looked up; try again when `tradewire why` shows the result"

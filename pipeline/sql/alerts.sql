@@ -187,13 +187,15 @@ SELECT e.executor_id, e.symbol, s.source_id
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.state IN ('queued', 'held', 'submitting', 'unknown')
-    AND s.source = %(source)s
+    AND s.source = ANY(%(sources)s)
+    AND NOT starts_with(s.source_id, %(first)s)
 UNION ALL
 SELECT e.executor_id, e.symbol, s.source_id
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.state IN ('accepted', 'partially_filled')
-    AND s.source = %(source)s
+    AND s.source = ANY(%(sources)s)
+    AND NOT starts_with(s.source_id, %(first)s)
 UNION ALL
 -- Exits that were sent several times and that the broker did not have. Each send counts as a try.
 SELECT e.executor_id, e.symbol, concat(e.execution_id, ':', e.attempts)

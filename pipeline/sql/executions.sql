@@ -284,7 +284,7 @@ RETURNING execution_id
 -- name: follow
 -- Set an execution to the state of its order, from any state that allows this change. A late answer that the order is
 -- working does not undo a final status that was recorded meanwhile. If an exit left dust, the reason goes on naming it. If
--- tradewire asked for a cancel, the reason is why it asked.
+-- tradewire asked for a cancel, the reason is why it asked; if a person requested it, the person is named too.
 UPDATE execution
 SET state = %(state)s,
     reason_code = CASE
@@ -292,6 +292,11 @@ SET state = %(state)s,
         ELSE coalesce(%(reason_code)s, CASE WHEN left_out.dust > 0 THEN 'dust' END)
     END,
     reason_facts = CASE
+        WHEN left_out.canceled_for = 'canceled_by_person' AND %(reason_code)s = 'canceled_at_broker'
+            THEN (%(reason_facts)s::jsonb || jsonb_strip_nulls(jsonb_build_object(
+                'by', left_out.requested_by,
+                'dust', CASE WHEN left_out.dust > 0 THEN trim_scale(left_out.dust)::text END
+            )))::json
         WHEN left_out.dust > 0
             THEN (%(reason_facts)s::jsonb || jsonb_build_object('dust', trim_scale(left_out.dust)::text))::json
         ELSE %(reason_facts)s::json
@@ -301,12 +306,16 @@ SET state = %(state)s,
     due_at = NULL,
     unknown_since = NULL,
     moved_by = %(moved_by)s,
-    moved_why = NULL,
+    moved_why = CASE
+        WHEN left_out.canceled_for = 'canceled_by_person' AND %(reason_code)s = 'canceled_at_broker'
+            THEN left_out.requested_why
+    END,
     ended_at = CASE
         WHEN %(state)s::execution_state IN ('filled', 'canceled', 'expired', 'rejected') THEN clock_timestamp()
     END
 FROM (
-    SELECT coalesce(max(dust), 0) AS dust, max(canceled_for) AS canceled_for
+    SELECT coalesce(max(dust), 0) AS dust, max(canceled_for) AS canceled_for,
+        max(cancel_requested_by) AS requested_by, max(cancel_requested_why) AS requested_why
     FROM broker_order
     WHERE execution_id = %(execution_id)s
         AND generation = %(generation)s

@@ -1,7 +1,8 @@
 -- name: ended
 -- Exits whose order has ended and that have not been followed up yet.
-SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.order_status, e.state, e.reason_code,
-    e.symbol, e.action, o.side, s.source, s.source_id, s.strategy
+SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.limit_price, o.order_status, e.state,
+    e.reason_code, e.symbol, e.action, o.side, s.source, s.source_id, s.strategy,
+    o.cancel_requested_at IS NOT NULL AS ended_by_person
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)
@@ -19,7 +20,7 @@ SELECT state = 'skipped' AND reason_code = 'no_position' AS found_nothing,
     state NOT IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') AS ended
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
-WHERE s.source = 'tradewire:exit'
+WHERE s.source = %(source)s
     AND s.source_id = %(source_id)s
     AND e.executor_id = %(executor_id)s
 
@@ -80,19 +81,35 @@ WHERE execution_id = %(execution_id)s
 RETURNING execution_id
 
 -- name: resting
--- The limit orders of exits that were not filled within *at_most*: the market has left their price. While the market is
--- closed (*open* is false), only those in crypto.
-SELECT o.order_id
+-- The limit orders of exits to cancel: those that were not filled within *at_most*, since the market has left their
+-- price; and those of a person's closes (*by_hand*), which rest until a later exit of the symbol waits for them. While the
+-- market is closed (*open* is false), only those in crypto.
+SELECT o.order_id, s.source = 'tradewire:hand' AS by_hand
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
+JOIN signal AS s USING (signal_id)
 WHERE o.executor_id = %(executor_id)s
     AND o.follow_up
     AND o.ended_at IS NULL
     AND o.order_id IS NOT NULL
     AND o.limit_price IS NOT NULL
-    AND o.accepted_at < clock_timestamp() - %(at_most)s::interval
     AND e.state IN ('accepted', 'partially_filled')
     AND (%(open)s OR strpos(o.symbol, '/') > 0)
+    AND CASE
+        WHEN s.source = 'tradewire:hand' THEN EXISTS (
+            SELECT
+            FROM execution AS later
+            JOIN signal AS exit ON exit.signal_id = later.signal_id
+            WHERE later.executor_id = o.executor_id
+                AND later.symbol = o.symbol
+                AND later.seq > e.seq
+                AND later.state = 'held'
+                AND later.reason_code = 'order_under_way'
+                AND exit.intent <> 'open'
+                AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
+        )
+        ELSE o.accepted_at < clock_timestamp() - %(at_most)s::interval
+    END
 
 -- name: late
 -- Undecided executions that are or may be exits, and have waited for over 15 minutes. Time before the market opened

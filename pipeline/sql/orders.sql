@@ -232,7 +232,7 @@ WHERE o.executor_id = %(executor_id)s
 -- away. A cancel that the broker accepted and that stays pending is requested again after 2, 4, 8, 16, 16 … s.
 UPDATE broker_order AS o
 SET cancel_asked_at = clock_timestamp(),
-    canceled_for = CASE WHEN before.is_first THEN %(reason_code)s ELSE o.canceled_for END
+    canceled_for = CASE WHEN before.is_first THEN coalesce(o.canceled_for, %(reason_code)s) ELSE o.canceled_for END
 FROM (
     SELECT execution_id, generation, cancel_asked_at IS NULL AS is_first
     FROM broker_order

@@ -37,13 +37,14 @@ WHERE signal_id = %(signal_id)s
 -- A skipped execution ends at once. The process that records a queued one enqueues it; if it dies, the keeper does.
 INSERT INTO execution (
     execution_id, signal_id, executor_id, mode, symbol, action, state, reason_code, reason_facts, due_at, moved_by,
-    decided_at, ended_at, job_id, settings_hash, enqueues
+    moved_why, decided_at, ended_at, job_id, settings_hash, enqueues
 )
 VALUES (
     %(execution_id)s, %(signal_id)s, %(executor_id)s, %(mode)s, %(symbol)s, %(action)s, %(state)s, %(reason_code)s,
     %(reason_facts)s,
     now() + %(due_in)s,
     %(moved_by)s,
+    %(moved_why)s,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
     CASE WHEN %(state)s::execution_state = 'skipped' THEN now() END,
     %(job_id)s, %(settings_hash)s, 1

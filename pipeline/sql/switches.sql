@@ -61,8 +61,8 @@ WHERE executor_id = %(executor_id)s
 RETURNING execution_id
 
 -- name: active_controls
--- Since when the account's entries are stopped (NULL: they are not), whether to flatten it, and whether an entry has
--- worked for longer than *timeout*.
+-- Since when the account's entries are stopped (NULL: they are not), whether to flatten it, whether an entry has worked
+-- for longer than *timeout*, and whether a person requested the cancel of an order.
 SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS entries_stopped_since,
     coalesce(bool_or(flatten), false) AS flatten,
     EXISTS (
@@ -75,7 +75,14 @@ SELECT max(set_at) FILTER (WHERE kind IN ('reducing', 'halted')) AS entries_stop
             AND o.order_id IS NOT NULL
             AND o.first_sent_at < clock_timestamp() - %(timeout)s::interval
             AND e.state IN ('accepted', 'partially_filled')
-    ) AS has_old_entries
+    ) AS has_old_entries,
+    EXISTS (
+        SELECT
+        FROM broker_order
+        WHERE executor_id = %(executor_id)s
+            AND cancel_requested_at IS NOT NULL
+            AND ended_at IS NULL
+    ) AS has_requested_cancels
 FROM switch
 WHERE holder IN (
     SELECT account_number
@@ -189,12 +196,15 @@ SELECT last.n + 1 AS number,
         SELECT
         FROM broker_order AS o
         JOIN execution AS e USING (execution_id)
+        JOIN signal AS s USING (signal_id)
         WHERE o.executor_id = %(executor_id)s
             AND o.symbol = %(symbol)s
             AND o.ended_at IS NULL
             AND o.role = 'exit'
             AND o.may_exist
             AND e.state IN ('held', 'submitting', 'unknown', 'accepted', 'partially_filled')
+            -- The limit close of a person may rest for hours. The next exit cancels it.
+            AND NOT (s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND o.order_id IS NOT NULL)
     ) OR EXISTS (
         SELECT
         FROM broker_order

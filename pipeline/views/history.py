@@ -82,6 +82,14 @@ class _FillRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _RequestedOrder(OrderRow):
+    #: A person's request to cancel the order.
+    cancel_requested_at: datetime | None
+    cancel_requested_by: str | None
+    cancel_requested_why: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _DecidedExecution(ExecutionRow):
     #: The hash of the settings under which the execution was decided; None when they are not known.
     settings_hash: str | None
@@ -157,7 +165,7 @@ def _orders(connection: Connection[DictRow], execution_id: UUID) -> list[OrderVi
         OrderView.model_validate(
             vars(order) | {"fills": [fill.view() for fill in fills if fill.generation == order.generation]}
         )
-        for order in fetch_all(connection, OrderRow, sql("history", "orders"), key)
+        for order in fetch_all(connection, _RequestedOrder, sql("history", "orders"), key)
     ]
 
 

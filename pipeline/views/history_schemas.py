@@ -68,6 +68,9 @@ class OrderView(JsonModel):
     intended_at: Time
     accepted_at: Time | None
     ended_at: Time | None
+    cancel_requested_at: Annotated[Time | None, Field(description="When a person requested its cancel.")]
+    cancel_requested_by: str | None
+    cancel_requested_why: str | None
     fills: list[FillView]
 
 

@@ -53,6 +53,8 @@ def known(record: Record) -> dict[str, list[str]]:
     return {
         "signal_id": [str(each.signal_id) for each in recorded],
         "execution_id": [str(each.executions[0].execution_id) for each in recorded] + [str(uuid4())],
+        "order_id": [str(each.executions[0].execution_id) for each in recorded],
+        "symbol": ["AAPL", "ETH/USD"],
         "executor_id": ["argo", "prop_firm"],
         "name": ["tradingview"],
         "secret": [TOKEN],
@@ -61,7 +63,7 @@ def known(record: Record) -> dict[str, list[str]]:
 
 def sent(client: httpx.Client, case: Any) -> httpx.Response:
     """Send a generated request, with a token that has every scope."""
-    if case.path == "/api/v1/trading/execute" and _is_a_wait(case.query.get("timeout")):
+    if case.path.endswith(("/trading/execute", "/close")) and _is_a_wait(case.query.get("timeout")):
         case.query = {**case.query, "timeout": "0"}  # Without a worker, waiting shows nothing.
     with warnings.catch_warnings():
         # The client warns about the malformed values in the generated requests.

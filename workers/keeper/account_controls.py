@@ -1,4 +1,4 @@
-"""Act on an account's switches, trading hours and old entries: cancel entries, and close positions."""
+"""Act on an account's switches, hours, old entries and requests: cancel orders, and close positions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from workers.keeper.entry_cancellation import cancel_old_entries, end_entries
 from workers.keeper.flat_by_close import FlatByClose
 from workers.keeper.flatten import Flatten
 from workers.keeper.open_orders import OpenOrders
+from workers.keeper.requested_cancels import cancel_requested
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ActiveControls:
-    """The effect of the switches that are on, and of the age of working entries."""
+    """The effect of the switches that are on, of the age of working entries, and of requests for cancels."""
 
     #: None while entries may be sent.
     entries_stopped_since: datetime | None
     flatten: bool
     #: Whether an entry has worked for longer than `order.entry_timeout_s`, also counting the time of a closed market.
     has_old_entries: bool
+    #: Whether a person requested the cancel of an open order.
+    has_requested_cancels: bool
 
 
 def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime, *, who: str) -> AccountControls:
@@ -47,7 +50,7 @@ def account_controls_of(record: Record, intake: Intake, runtime: ExecutorRuntime
 
 @dataclass(frozen=True, kw_only=True)
 class AccountControls:
-    """Applies one executor's switches, hours and entry timeout. A run with nothing to do costs one query."""
+    """Applies one executor's switches, hours, entry timeout and requested cancels. Nothing to do costs one query."""
 
     record: Record
     runtime: ExecutorRuntime
@@ -59,6 +62,8 @@ class AccountControls:
         executor = self.runtime.executor
         values = {"executor_id": executor.id, "timeout": timedelta(seconds=executor.order.entry_timeout_s)}
         active = self.record.one(_ActiveControls, sql("switches", "active_controls"), values)
+        if active.has_requested_cancels:
+            cancel_requested(self.record, self.runtime)
         if active.entries_stopped_since is not None:
             end_entries(self.record, self.runtime, active.entries_stopped_since)
         elif active.has_old_entries:

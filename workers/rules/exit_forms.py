@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from pipeline.model.reasons import Code, Reason
+from pipeline.model.sources import has_final_limit
 from pipeline.model.symbols import AssetClass
 from workers.brokers.protocol import RefusalKind
 from workers.rules.case import Case, Go, Hold, Skip
@@ -27,9 +28,10 @@ def take_form(case: Case, go: Go) -> Go | Hold | Skip:
         return Skip(reasons=(Reason(code=Code.DUST, facts=facts),))
     now = rounded_down(most, _WHOLE) if go.extended_hours and not _fractions_out_of_hours(case) else most
     if now == 0:
-        return hold_exit(case, limited=False) or replace(
-            go, quantity=most, type="market", limit_price=None, extended_hours=False, dust=dust
-        )
+        regular = replace(go, quantity=most, extended_hours=False, dust=dust)
+        if not has_final_limit(case.signal.source, case.signal.entry_price):
+            regular = replace(regular, type="market", limit_price=None)
+        return hold_exit(case, limited=False) or regular
     return replace(go, quantity=now, rest=go.rest + most - now, dust=dust)
 
 

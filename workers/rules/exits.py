@@ -10,19 +10,19 @@ from config.schema.fields import plain
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
-from pipeline.model.sources import OWN, is_own
+from pipeline.model.sources import HAND, OWN, has_final_limit, is_own
 from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
 from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import take_form
 from workers.rules.obstacles import clear_way
-from workers.rules.orders import collared, time_in_force
+from workers.rules.orders import exit_limit, time_in_force
 from workers.rules.requested_size import exit_step, exit_units
 
 #: If the limit order of an exit does not fill or is blocked for this long, a market order follows.
 RESTS_AT_MOST = timedelta(seconds=15)
-#: The sources of exits that close the account's whole position, whichever strategy opened it.
+#: The sources of exits that are repeated until the account's whole position is closed, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
 
 
@@ -49,17 +49,13 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     waits = _too_young(case)
     if waits is not None:
         return waits
-    signal, asset = case.signal, case.asset
-    price = signal.entry_price
+    price = case.signal.entry_price
     reference = price or (case.position.current_price if case.position else None) or Decimal(1)
-    priced = price is not None and asset is not None
-    limited = priced and (case.executor.order.type == "limit" or out_of_hours(case))
-    if case.foreign and case.now - case.signal.recorded_at > RESTS_AT_MOST and not out_of_hours(case):
-        limited = False
+    limited = _is_limited(case)
     closed = hold_exit(case, limited=limited)
     if closed is not None:
         return closed
-    limit = collared(case, side, price, asset) if limited and price and asset else None
+    limit = exit_limit(case, side, price) if limited and price is not None else None
     quantity = exit_units(case, most, per_unit=limit or reference)
     if quantity <= 0:
         least = exit_step(case, most)
@@ -76,8 +72,21 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
         extended_hours=limited and out_of_hours(case),
     )
     cleared = clear_way(case, go)
-    formed = cleared if isinstance(cleared, Hold) else take_form(case, cleared)
+    formed = take_form(case, cleared) if isinstance(cleared, Go) else cleared
     return _with_fee(case, formed, most=most, read=held) if isinstance(formed, Go) else formed
+
+
+def _is_limited(case: Case) -> bool:
+    """Return whether the exit is a limit order at the signal's price."""
+    signal = case.signal
+    if has_final_limit(signal.source, signal.entry_price):
+        return True
+    if signal.entry_price is None or case.asset is None:
+        return False
+    if out_of_hours(case):
+        return True
+    is_blocked = bool(case.foreign) and case.now - signal.recorded_at > RESTS_AT_MOST
+    return case.executor.order.type == "limit" and not is_blocked
 
 
 def _with_fee(case: Case, go: Go, *, most: Decimal, read: Decimal) -> Go:
@@ -105,7 +114,7 @@ def _others(case: Case, held: Decimal) -> str:
 
 def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
     """Return whether an exit of *source* closes the whole position, not only what its own strategy holds."""
-    return executor.order.close_scope == "account" or source in CLOSES_THE_ACCOUNT
+    return executor.order.close_scope == "account" or source in CLOSES_THE_ACCOUNT or source == HAND
 
 
 def may_enter(signal: Directed, executor: ExecutorSettings) -> bool:

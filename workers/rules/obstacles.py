@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.sources import FLIP, PROBE, RETRY, is_own
+from pipeline.model.sources import FLIP, PROBE, RETRY, has_final_limit, is_own
 from pipeline.model.symbols import AssetClass
 from workers.brokers.protocol import RefusalKind
-from workers.rules.case import Case, Go, Hold
+from workers.rules.case import Case, Go, Hold, Skip
 from workers.rules.exit_forms import taken
 
 #: The broker takes no order of these classes, and no trailing stop, for the other side of a wash trade.
@@ -18,10 +18,16 @@ _GROUPS = frozenset({"bracket", "oco", "oto"})
 _CANCELED_WAIT = timedelta(seconds=0.5)
 #: The pauses of a blocked exit grow to this: each check costs requests.
 _LONGEST_WAIT = timedelta(seconds=10)
+#: A person's limit close that is blocked for this long is skipped, since later exits of the symbol wait for it.
+_LIMIT_WAITS_AT_MOST = timedelta(seconds=15)
 
 
-def clear_way(case: Case, go: Go) -> Go | Hold:
-    """Return the exit reduced to the quantity that no other order holds, or a hold if it cannot be sent yet."""
+def clear_way(case: Case, go: Go) -> Go | Hold | Skip:
+    """Return the exit reduced to the quantity that no other order holds, or a hold if it cannot be sent yet.
+
+    For a person's limit close no order is canceled, since it may rest, and the position needs its stop meanwhile. It is
+    skipped when it stays blocked.
+    """
     opposing = tuple(order for order in case.foreign if order.side is not go.side and _opposes(case, go, order))
     available = _available(case)
     # A quantity that the broker never takes needs no free way: `take_form` skips it.
@@ -34,13 +40,16 @@ def clear_way(case: Case, go: Go) -> Go | Hold:
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
     # The orders that hold the quantity may protect the position. They are canceled only if the exit can fill at once.
-    if cancels and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
+    rests = has_final_limit(case.signal.source, case.signal.entry_price)
+    if cancels and not rests and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
         reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})
         return Hold(reason=reason, wait=_CANCELED_WAIT, cancel_foreign=cancels)
     facts = {"quantity": go.quantity, "available": available}
     if cancels:
         facts["orders"] = named(cancels)  # type: ignore[assignment]
     age = case.now - case.signal.recorded_at
+    if rests and age > _LIMIT_WAITS_AT_MOST:
+        return Skip(reasons=(Reason(code=Code.QUANTITY_HELD, facts=facts),))
     wait = max(_CANCELED_WAIT, min(_LONGEST_WAIT, age / 2))
     return Hold(reason=Reason(code=Code.QUANTITY_HELD, facts=facts), wait=wait)
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pipeline.model.account import Asset
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.signals import Action
+from pipeline.model.sources import has_final_limit
 from pipeline.model.symbols import AssetClass
 from workers.rules.case import Case
 from workers.rules.sizing import limit_price
@@ -39,6 +40,15 @@ def reduces(side: OrderSide, held: Decimal) -> bool:
 def reduces_position(order: BrokerOrder, held: Mapping[str, Decimal] | None) -> bool:
     """Return whether *order* reduces one of the positions *held*. If these are not known (None), only a stop does."""
     return order.stop is not None if held is None else reduces(order.side, held.get(order.symbol, Decimal(0)))
+
+
+def exit_limit(case: Case, side: OrderSide, price: Decimal) -> Decimal:
+    """Return the limit of an exit at *price*: moved by the collar, unless it is a person's final limit."""
+    if case.asset is None:
+        return price
+    if has_final_limit(case.signal.source, price):
+        return limit_price(price, side=side, collar_percent=Decimal(0), asset=case.asset)
+    return collared(case, side, price, case.asset)
 
 
 def collared(case: Case, side: OrderSide, price: Decimal, asset: Asset) -> Decimal:

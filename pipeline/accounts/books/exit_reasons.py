@@ -3,7 +3,7 @@
 from pipeline.model.signals import Action
 from pipeline.model.sources import OWN, is_own
 
-_BY_CAUSE = {"flat_by": "flat_by_close", "flip": "reverse", "protect": "stop"}
+_BY_CAUSE = {"flat_by": "flat_by_close", "flip": "reverse", "hand": "person", "protect": "stop"}
 _BY_ACTION = {Action.FLAT: "flat", Action.REVERSE: "reverse"}
 
 

@@ -52,6 +52,7 @@ _GROUPS = {
     "alerts": "alerts",
     "events": "events",
     "dead": "dead",
+    "orders": "orders",
     "signal": "signals",
     "webhook": "webhook",
     "token": "token",

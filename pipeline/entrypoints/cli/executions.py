@@ -143,7 +143,7 @@ def _print_execution(execution: dict[str, Any]) -> None:
     if execution["pruned_at"] is not None and execution["reason"]:
         echo(f"  {execution['reason']}")
     for order in execution["orders"]:
-        echo(f"  {_order_line(order)}")
+        echo(f"  {_order_line(order)}", *_request_lines(order))
         for fill in order["fills"]:
             echo(f"    {_fill_line(fill)}")
     if execution["settings"]["hash"] is not None:
@@ -186,6 +186,12 @@ def _order_line(order: dict[str, Any]) -> str:
     price = "" if order["filled_average_price"] is None else f" at {order['filled_average_price']}"
     status = "" if order["order_status"] is None else f" order_status={order['order_status']}"
     return f"order {order['order_id']} ({order['client_order_id']}){status} filled {order['filled_quantity']}{price}"
+
+
+def _request_lines(order: dict[str, Any]) -> Iterator[str]:
+    if order["cancel_requested_at"] is not None:
+        why = f"  ({order['cancel_requested_why']})" if order["cancel_requested_why"] else ""
+        yield f"    its cancel was requested {order['cancel_requested_at']} by {order['cancel_requested_by']}{why}"
 
 
 def _fill_line(fill: dict[str, Any]) -> str:

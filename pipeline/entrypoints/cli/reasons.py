@@ -142,7 +142,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.ACCOUNT_CHANGED,
         Code.INTERNAL_ERROR,
     ),
-    ReasonGroup.PERSON: (Code.REQUEUED, Code.DISCARDED, Code.ENDED_BY_PERSON),
+    ReasonGroup.PERSON: (Code.REQUEUED, Code.DISCARDED, Code.ENDED_BY_PERSON, Code.CANCELED_BY_PERSON),
 }
 
 _INTRODUCTION = """# Reasons

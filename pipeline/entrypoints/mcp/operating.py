@@ -1,17 +1,24 @@
 """The tools that act on accounts. The record keeps each action with who and why."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.mcp.common_args import record_now
+from pipeline.intake.intake import Intake
+from pipeline.model.errors import NotPossible
 from pipeline.model.switches import SwitchKind
+from pipeline.operations.cancel_order import not_one, orders_named, request_cancel
+from pipeline.operations.close_position import record_close
 from pipeline.operations.dead_letters import DeadLetters
-from pipeline.startup.arguments import id_of, me, names_of
-from pipeline.startup.context import names_to_stop
+from pipeline.startup.arguments import executor_of, id_of, me, names_of
+from pipeline.startup.context import executors_for, names_to_stop
 from pipeline.views.account_schemas import SwitchStatusView
+from pipeline.views.orders import CancelView, missing_processes
+from pipeline.views.schemas import RecordedView
 
 Answer = dict[str, Any]
 Who = Annotated[str, Field(min_length=1, max_length=100, description="The name of the person who wants this.")]
@@ -59,6 +66,38 @@ def resume(executor: Whose, who: Who, why: Why) -> Answer:
     return {"switches": [SwitchStatusView.of(status).to_json() for status in statuses]}
 
 
+def cancel_order(
+    order: Annotated[
+        str, Field(description="The broker's id of the order, the client_order_id, or the execution's id.")
+    ],
+    who: Who,
+    why: Why,
+) -> Answer:
+    """Cancel an open order. The position of a canceled exit stays open. `orders` shows when the order is gone."""
+    with record_now(anywhere=True) as (_, record):
+        found = orders_named(record, order)
+        if len(found) != 1:
+            raise NotPossible(not_one(order, found))
+        requested = request_cancel(record, found[0], by=_by(who), why=why)
+        return {"order": CancelView.of(requested, missing_processes(record, [("keeper", "keeper")])).to_json()}
+
+
+def close_position(
+    executor: Annotated[str, Field(description="The executor's name.")],
+    symbol: Annotated[str, Field(description="The symbol, like AAPL or BTC/USD.")],
+    who: Who,
+    why: Why,
+    percent: Annotated[Decimal | None, Field(gt=0, le=100, description="The part to close; all of it without.")] = None,
+    limit: Annotated[Decimal | None, Field(gt=0, description="The worst price; a market order without.")] = None,
+) -> Answer:
+    """Close the account's position in a symbol. This trades. `executions` shows what became of it."""
+    with record_now(anywhere=True) as (settings, record):
+        executors = executors_for(settings)
+        intake = Intake(record, executors, by=_by(who), why=why)
+        recorded = record_close(intake, executor_of(executors, executor).id, symbol, percent=percent, limit=limit)
+    return RecordedView.model_validate(recorded).to_json()
+
+
 def _turn(kind: SwitchKind, executor: str, who: str, why: str) -> Answer:
     with record_now(anywhere=True) as (settings, record):
         names = names_to_stop(settings, _one(executor), every=executor == _ALL)
@@ -75,4 +114,4 @@ def _by(who: str) -> str:
     return f"{who} through mcp of {me()}"
 
 
-OPERATING: tuple[Callable[..., Answer], ...] = (requeue, discard, pause, resume, halt)
+OPERATING: tuple[Callable[..., Answer], ...] = (requeue, discard, pause, resume, halt, cancel_order, close_position)

@@ -21,6 +21,7 @@ from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
 from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
 from pipeline.views.history import signal_history
+from pipeline.views.orders import open_orders
 from pipeline.views.positions import positions as list_positions
 from pipeline.views.profit import By, profit
 from pipeline.views.report import report as make_report
@@ -147,6 +148,12 @@ def positions(executor: Executor = None) -> Answer:
     return {"positions": [each.to_json() for each in held]}
 
 
+def orders(executor: Executor = None) -> Answer:
+    """List the open orders of tradewire, oldest first. Orders that others placed at the broker are not shown."""
+    with record_now(anywhere=True) as (_, record):
+        return {"orders": [each.to_json() for each in open_orders(record, executor_id=executor)]}
+
+
 def trades(
     executor: Executor = None,
     symbol: Annotated[str | None, Field(description="Only of this symbol, like AAPL or BTC/USD.")] = None,
@@ -177,6 +184,7 @@ READING: tuple[Callable[..., Answer], ...] = (
     doctor,
     executions,
     positions,
+    orders,
     trades,
     pnl,
     dead_letters,

@@ -14,6 +14,7 @@ from pipeline.entrypoints.web.api import (
     history,
     metrics,
     operating,
+    orders,
     signals,
     trading,
     webhooks,
@@ -41,6 +42,7 @@ _TAGS = [
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
     {"name": "books", "description": "Positions, closed trades and profit."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
+    {"name": "orders", "description": "The open orders; cancel one, or close a position, by hand."},
     {"name": "live", "description": "Events in their order, to be followed from an id."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
     {"name": "health", "description": "Whether this process and its servers answer; without a token."},
@@ -68,7 +70,20 @@ def make_app(context: WebContext, *, host: str = "") -> FastAPI:
     named = load_webhooks(context.settings, executors=tuple(context.executors))
     app.add_middleware(AddressLimits, gate=context.gate, webhooks=tuple(named))
     app.add_middleware(ForwardedSenders, trusted=context.settings.trusted_proxies)
-    api = (health, signals, history, executions, books, trading, operating, metrics, webhooks, event_list, events)
+    api = (
+        health,
+        signals,
+        history,
+        executions,
+        books,
+        trading,
+        operating,
+        orders,
+        metrics,
+        webhooks,
+        event_list,
+        events,
+    )
     for module in (docs_page, *api, login, actions, rq, routes):
         app.include_router(module.router(context))
     return app

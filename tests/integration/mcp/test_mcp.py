@@ -23,10 +23,10 @@ from tests.unit.accounts.books.fills import fill
 
 Call = tuple[str, dict[str, Any]]
 READING = [
-    "dead_letter", "dead_letters", "doctor", "executions", "headroom", "pnl", "positions", "report", "switches",
-    "trades", "why",
+    "dead_letter", "dead_letters", "doctor", "executions", "headroom", "orders", "pnl", "positions", "report",
+    "switches", "trades", "why",
 ]  # fmt: skip
-OPERATING = ["discard", "halt", "pause", "requeue", "resume"]
+OPERATING = ["cancel_order", "close_position", "discard", "halt", "pause", "requeue", "resume"]
 WORD = {"who": "ann", "why": "the news"}
 BY = f"ann through mcp of {getpass.getuser()}@{socket.gethostname()}"
 
@@ -246,3 +246,25 @@ def test_dead_letters_are_listed_shown_requeued_and_discarded(core: Core, assist
     assert (core.state(UUID(first)), core.state(UUID(second))) == ("queued", "discarded")
     moved = core.rows("SELECT moved_by, moved_why FROM execution WHERE execution_id = %s", [first])
     assert moved == [{"moved_by": BY, "moved_why": "the news"}]
+
+
+def test_an_order_is_canceled_and_a_position_closed_with_who_and_why(core: Core, assistant: Assistant) -> None:
+    entry = core.run(core.send("AAPL", entry_price=90))
+
+    listed, canceled, nothing, half, too_much = assistant.asks(
+        ("orders", {"executor": "argo"}),
+        ("cancel_order", {"order": entry["order_id"], **WORD}),
+        ("cancel_order", {"order": "nonsense", **WORD}),
+        ("close_position", {"executor": "argo", "symbol": "MSFT", "percent": 50, **WORD}),
+        ("close_position", {"executor": "argo", "symbol": "MSFT", "percent": 101, **WORD}),
+        flags=("--allow-operate",),
+    )
+
+    assert [each["order_id"] for each in listed["orders"]] == [entry["order_id"]]
+    assert (canceled["order"]["requested_by"], canceled["order"]["why"]) == (BY, "the news")
+    assert "there is no order and no execution 'nonsense'" in nothing
+    assert "100" in too_much
+    [execution] = half["executions"]
+    assert core.rows(
+        "SELECT moved_by, moved_why FROM execution WHERE execution_id = %s", [execution["execution_id"]]
+    ) == [{"moved_by": BY, "moved_why": "the news"}]

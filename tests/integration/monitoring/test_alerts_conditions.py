@@ -194,12 +194,14 @@ def test_processes_that_are_started_anew_have_time_for_it() -> None:
     assert HOLDS_S[AlertKind.KEEPER_DOWN] >= 10
 
 
+@pytest.mark.parametrize("source", ["tradewire:exit", "tradewire:hand"])
 def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
-    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open, source: str
 ) -> None:
     root, execution_id = execution_states.recorded(), execution_states.recorded(symbol="MSFT", action="SELL")
     for tries, expected in ((2, set()), (3, {"exit_not_done"})):
-        rows("UPDATE signal SET source = 'tradewire:exit', source_id = %s WHERE symbol = 'MSFT'", [f"{root}:{tries}"])
+        values = [source, f"{root}:{tries}"]
+        rows("UPDATE signal SET source = %s, source_id = %s WHERE symbol = 'MSFT'", values)
         watch.run_once()
         assert set(open_()) == expected
 
@@ -209,6 +211,17 @@ def test_an_exit_that_was_tried_twice_in_vain_is_an_alert(
         "AND state = 'queued'"
     )
     watch.run_once()
+    assert open_() == {}
+
+
+def test_the_id_that_a_person_gives_a_close_is_no_number_of_tries(
+    watch: AlertMonitor, execution_states: ExecutionStates, rows: Rows, open_: Open
+) -> None:
+    execution_states.recorded(symbol="MSFT", action="SELL")
+    rows("UPDATE signal SET source = 'tradewire:hand', source_id = 'close:9'")
+
+    watch.run_once()
+
     assert open_() == {}
 
 

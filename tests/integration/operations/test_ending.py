@@ -55,8 +55,8 @@ def test_what_waited_for_the_symbol_is_due_at_once(
     [
         ("submitting", "being executed"),
         ("unknown", "looked up"),
-        ("accepted", "cancel it there"),
-        ("partially_filled", "cancel it there"),
+        ("accepted", "tradewire orders cancel"),
+        ("partially_filled", "tradewire orders cancel"),
         ("dead", "tradewire dead discard"),
         ("filled", "it has ended already"),
         ("skipped", "it has ended already"),

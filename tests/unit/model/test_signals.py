@@ -31,6 +31,14 @@ def fault(**changes: Any) -> str:
     return str(caught.value)
 
 
+def test_only_tradewires_own_close_may_be_flat_and_close_a_part() -> None:
+    sent = {"action": "FLAT", "intent": "close", "close_percent": 50}
+
+    assert read(**sent, source="tradewire:hand").close_percent == 50
+    assert "FLAT closes all that is held: leave close_percent out" in fault(**sent, source="desk")
+    assert "leave quantity out" in fault(action="FLAT", intent="close", quantity=5, source="tradewire:hand")
+
+
 def test_the_smallest_signal_is_read() -> None:
     signal = read()
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.accounts.exposure import StrategyHolding
 from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action, Intent
-from pipeline.store.rows import Role
+from pipeline.store.rows import Role, SignalRow
 from tests.rule_cases import NOW, SHORT, case, codes, earlier, go, signal
 from workers.rules.case import Hold, Skip
 from workers.rules.decide import decide, still_go
@@ -149,3 +151,36 @@ def test_an_entry_the_other_way_waits_for_an_entry_and_does_not_cancel_it() -> N
 
     assert isinstance(verdict, Hold)
     assert (verdict.reason.code, verdict.cancel) == ("order_under_way", ())
+
+
+def by_hand(action: str = "FLAT", **changes: Any) -> SignalRow:
+    terms = {"source": "tradewire:hand", "intent": Intent.CLOSE, "confidence": None, "entry_price": None}
+    return signal(action, **terms | changes)
+
+
+def test_a_persons_close_closes_what_all_strategies_and_others_hold() -> None:
+    own = StrategyHolding(quantity=Decimal(0), recorded=Decimal(5), others={"one": Decimal(5)})
+
+    order = go(decide(case(by_hand(), held=7, own=own)))
+
+    assert (order.side, order.quantity, order.type) == (OrderSide.SELL, 7, "market")
+
+
+@pytest.mark.parametrize(("held", "price", "limit"), [(7, "101.505", "101.51"), (-7, "101.505", "101.5")])
+def test_a_persons_limit_is_rounded_to_the_better_side_and_not_moved_by_the_collar(
+    held: int, price: str, limit: str
+) -> None:
+    order = go(decide(case(by_hand(entry_price=Decimal(price)), held=held)))
+
+    assert (order.type, order.limit_price) == ("limit", Decimal(limit))
+
+
+def test_a_persons_limit_stays_one_when_the_asset_cannot_be_read_and_exits_are_market_orders() -> None:
+    given = case(by_hand(entry_price=Decimal("101.5")), order='type = "market"', held=7)
+
+    assert go(decide(given)).limit_price == Decimal("101.5")
+    assert go(decide(replace(given, asset=None))).limit_price == Decimal("101.5")
+
+
+def test_an_exit_of_a_program_at_the_same_price_has_the_collar() -> None:
+    assert go(decide(case(signal("SELL", entry_price=Decimal("101.5")), held=7))).limit_price == Decimal(101)

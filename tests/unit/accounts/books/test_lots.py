@@ -210,6 +210,7 @@ def price(one: BookFill) -> Decimal:
         ("tradewire:flat_by", Action.SELL, "", "flat_by_close"),
         ("tradewire:protect", Action.SELL, "", "stop"),
         ("tradewire:probe", Action.SELL, "", "probe"),
+        ("tradewire:hand", Action.FLAT, "", "person"),
     ],
 )
 def test_the_reason_of_an_exit_is_one_word(source: str, action: Action, by: str, reason: str) -> None:
