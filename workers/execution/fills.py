@@ -117,6 +117,10 @@ def correct_fill(
     execute(connection, sql("fills", "lock_holding"), vars(order))
     report = replace(report, fill_id=_id_of(connection, account_number, report.fill_id))
     known = {fill.fill_id: fill for fill in _known(connection, order)}
+    last = None if order.corrected_by is None else known.get(_id_of(connection, account_number, order.corrected_by))
+    if last is not None:
+        # The correction of this correction came first.
+        report = replace(report, fill_id=last.fill_id, quantity=last.quantity, price=last.price)
     previous = known.get(_id_of(connection, account_number, previous_fill_id))
     if previous is not None and report.fill_id not in known:
         previous = _counting(previous, known)
@@ -129,7 +133,8 @@ def correct_fill(
         return record_fill(connection, account_number, report, source=source)
     if report.fill_id not in known:
         # The new fill comes first: in between, a holding must not look closed.
-        execute(connection, sql("fills", "make_room"), values)
+        room = {"quantity": min(report.quantity, previous.quantity)}
+        execute(connection, sql("fills", "make_room"), values | room)
         after = previous.cumulative_quantity if report.cumulative_quantity is None else report.cumulative_quantity
         execute(connection, sql("fills", "insert"), values | {"cumulative_quantity": after})
     return _void(connection, order, report, previous.fill_id, corrected_by=report.fill_id)
@@ -154,7 +159,8 @@ def _record_corrected(
     now = report
     if new is not None:
         now = replace(report, quantity=new.quantity, price=new.price)
-        execute(connection, sql("fills", "make_room"), _values(order, now, source))
+        room = {"quantity": min(report.quantity, new.quantity)}
+        execute(connection, sql("fills", "make_room"), _values(order, now, source) | room)
     execute(connection, sql("fills", "insert"), _values(order, report, source))
     execute(connection, sql("fills", "corrected_shown"), vars(order) | {"fill_id": report.fill_id})
     return _void(connection, order, now, report.fill_id, corrected_by=named)

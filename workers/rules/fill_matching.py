@@ -57,11 +57,11 @@ def match(report: FillReport, source: FillSource, known: Sequence[KnownFill]) ->
     if any(fill.voided_at is not None for fill in known):
         by_cumulative = [fill for fill in by_cumulative if _has_terms(fill, report)]
         if source is FillSource.ACTIVITY:
-            by_cumulative = [fill for fill in by_cumulative if fill.source is FillSource.STREAM]
+            by_cumulative = [fill for fill in by_cumulative if _is_open(fill)]
     by_terms = [
         fill
         for fill in ordered
-        if source is FillSource.ACTIVITY and fill.source is FillSource.STREAM
+        if source is FillSource.ACTIVITY and _is_open(fill)
         if _has_terms(fill, report)
         if cumulative is None or fill.cumulative_quantity is None
     ]

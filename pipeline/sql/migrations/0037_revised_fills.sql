@@ -16,7 +16,7 @@ UPDATE broker_order AS o
 SET busted_quantity = revised.quantity,
     report_quantity = o.filled_quantity + greatest(revised.quantity, 0)
 FROM (
-    SELECT f.execution_id, f.generation, sum(f.quantity - coalesce(n.quantity, 0)) AS quantity
+    SELECT f.execution_id, f.generation, sum(greatest(f.quantity - coalesce(n.quantity, 0), 0)) AS quantity
     FROM fill AS f
     LEFT JOIN fill AS n ON n.account_number = f.account_number AND n.fill_id = f.corrected_by
     WHERE f.voided_at IS NOT NULL
@@ -123,7 +123,7 @@ BEGIN
         WHERE account_number = NEW.account_number AND fill_id = NEW.corrected_by;
         UPDATE broker_order
         SET filled_quantity = filled_quantity - OLD.quantity,
-            busted_quantity = coalesce(busted_quantity, 0) + OLD.quantity - corrected,
+            busted_quantity = coalesce(busted_quantity, 0) + greatest(OLD.quantity - corrected, 0),
             report_quantity = coalesce(report_quantity, filled_quantity - corrected),
             filled_average_price = CASE
                 WHEN filled_quantity > OLD.quantity THEN trim_scale(

@@ -1,0 +1,88 @@
+"""Fills that are taken back or corrected while reports, the stream and the list disagree: the quantity ends right."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.model.orders import OrderStatus
+from tests.integration.execution.test_fills import ACTIVITY, OneOrder
+from tests.integration.execution.test_revised_fills import filled, later, order
+
+__all__ = ["order"]
+
+
+@pytest.mark.parametrize("polled_first", [True, False])
+def test_an_increase_by_a_correction_counts_once_if_a_poll_shows_it_first(order: OneOrder, polled_first: bool) -> None:  # noqa: FBT001
+    order.tell(order.fill(1, 1, 101, after=1))
+    order.tell(order.fill(2, 2, 101, after=3))
+    order.report(3, 101)
+    later(order)
+    if polled_first:
+        order.report(5, 101)
+    order.correct("f-1", order.fill(3, 3, 107, fill_id="c-1"))
+    if not polled_first:
+        order.report(5, 101)
+    for listed in (order.fill(3, 3, 107, fill_id="c-1"), order.fill(2, 2, 101, after=5)):
+        order.tell(listed, ACTIVITY)
+    order.report(5, "104.6", OrderStatus.FILLED)
+
+    assert filled(order) == "5"
+    assert [fill[1] for fill in order.fills()] == ["activity"] * 2
+
+
+@pytest.mark.parametrize("listed", [["c-2"], ["f-2", "c-2"], ["f-2", "c-1", "c-2"], ["c-1"]])
+def test_a_correction_of_a_correction_may_come_first(order: OneOrder, listed: list[str]) -> None:
+    order.tell(order.fill(1, 2, 101, after=2))
+    order.tell(order.fill(2, 6, 102, after=8))
+    known = {
+        "f-2": order.fill(2, 6, 102, after=8),
+        "c-1": order.fill(3, 5, 102, fill_id="c-1"),
+        "c-2": order.fill(4, 3, 102, fill_id="c-2"),
+    }
+    order.correct("c-1", known["c-2"])
+    order.correct("f-2", known["c-1"])
+    order.tell(order.fill(1, 2, 101, after=2), ACTIVITY)
+    for fill_id in listed:
+        order.tell(known[fill_id], ACTIVITY)
+
+    assert filled(order) == "5"
+
+
+def test_a_report_with_a_correction_and_without_a_bust_counts_no_more_than_is_certain(order: OneOrder) -> None:
+    order.tell(order.fill(1, 3, 101, after=3))
+    order.tell(order.fill(2, 4, 102, after=7))
+    order.report(7, None)
+    later(order)
+    order.correct("f-2", order.fill(3, 6, 102, fill_id="c-1"))
+    order.bust(order.fill(1, 3, 101))
+    order.report(9, None)
+
+    assert filled(order) == "6"
+
+
+@pytest.mark.parametrize("polled", [False, True])
+def test_a_fill_that_is_like_the_busted_one_counts(order: OneOrder, polled: bool) -> None:  # noqa: FBT001
+    order.tell(order.fill(1, 3, 102, after=3))
+    order.report(3, 102)
+    later(order)
+    order.bust(order.fill(1, 3, 102))
+    if polled:
+        order.report(0, None)
+    order.report(3, 102)
+    order.tell(order.fill(2, 3, 102, after=3), ACTIVITY)
+
+    assert filled(order) == "3"
+    assert [fill[:2] for fill in order.fills()] == [("f-2", "activity")]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_bust_before_its_fill_hides_no_fill_that_is_alike(order: OneOrder, kept: int) -> None:
+    order.bust(order.fill(1, 3, 101))
+    later(order)
+    order.report(3 + 3 * kept, 101)
+    order.tell(order.fill(2, 3, 101, after=3 + 3 * kept), ACTIVITY)
+    order.tell(order.fill(1, 3, 101, after=3), ACTIVITY)
+    order.report(3 + 3 * kept, 101)
+
+    assert filled(order) == "3"
+    assert [fill[:2] for fill in order.fills()] == [("f-2", "activity")]
