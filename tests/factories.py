@@ -26,6 +26,7 @@ from pipeline.store.rows import ExecutionRow
 from tests import waiting
 from tests.exchange_fixtures import ExchangeProcess
 from workers.account.runtime import open_runtimes
+from workers.exchange.accounts import ExchangeAccount
 from workers.execution.lease import LeaseKeeper
 from workers.execution.runner import ExecutionRunner, runner_of
 from workers.keeper.dispatch import Redispatcher
@@ -120,6 +121,18 @@ class Core:
         self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")
         self.unknowns = OrderLookup(record=self.record, runtimes=self.runtimes, pool=self.pool, who="test keeper")
         self._recipes: dict[str, ExecutionRunner] = {}
+        for executor_id in self.executors:
+            self.reconciled(executor_id)
+
+    def reconciled(self, executor_id: str) -> None:
+        """Record that the account was compared with the record a moment ago, as the keeper does at its start."""
+        number = ExchangeAccount(key=executor_id, secret_hash="", created_ns=0).number
+        self.rows(
+            "INSERT INTO reconciliation (account_number, executor_id, read_at, completed_at) "
+            "VALUES (%s, %s, clock_timestamp(), clock_timestamp() + interval '1 hour') "
+            "ON CONFLICT (account_number) DO UPDATE SET completed_at = excluded.completed_at",
+            [number, executor_id],
+        )
 
     def close(self) -> None:
         self.pool.shutdown()
