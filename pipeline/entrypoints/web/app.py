@@ -36,7 +36,7 @@ _TAGS = [
     {"name": "webhooks", "description": "Receive alerts from TradingView and others, and list the deliveries."},
     {"name": "trading", "description": "Send a signal and wait for its outcome; show whether each account trades."},
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
-    {"name": "books", "description": "Positions, closed trades and profit."},
+    {"name": "books", "description": "Positions, closed trades, profit, and what differs from the record."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
     {"name": "live", "description": "The state changes of all executions as they happen, as server-sent events."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
