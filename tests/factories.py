@@ -23,7 +23,9 @@ from pipeline.store.rows import ExecutionRow
 from tests import waiting
 from tests.direct_connection import DirectConnection
 from tests.exchange_fixtures import ExchangeProcess
+from workers.account.address import account_address
 from workers.account.runtime import open_runtimes
+from workers.exchange.accounts import ExchangeAccount
 from workers.execution.lease import LeaseKeeper
 from workers.execution.runner import ExecutionRunner, runner_of
 from workers.keeper.dispatch import Redispatcher
@@ -119,6 +121,20 @@ class Core:
         self.sweep = Redispatcher(record=self.record, queues=self.queues, executor_ids=ids, who="test keeper")
         self.unknowns = OrderLookup(record=self.record, runtimes=self.runtimes, pool=self.pool, who="test keeper")
         self._recipes: dict[str, ExecutionRunner] = {}
+        for executor_id in self.executors:
+            self.reconciled(executor_id)
+
+    def reconciled(self, executor_id: str) -> None:
+        """Record that the account was compared with the record a moment ago, as the keeper does at its start."""
+        executor = self.executors[executor_id]
+        address = account_address(executor, settings=self.settings, exchange_url=self.exchange.url)
+        number = ExchangeAccount(key=address.api_key, secret_hash="", created_ns=0).number
+        self.rows(
+            "INSERT INTO reconciliation (account_number, executor_id, read_at, completed_at) "
+            "VALUES (%s, %s, clock_timestamp(), clock_timestamp() + interval '1 hour') "
+            "ON CONFLICT (account_number) DO UPDATE SET completed_at = excluded.completed_at",
+            [number, executor_id],
+        )
 
     def close(self) -> None:
         self.pool.shutdown()

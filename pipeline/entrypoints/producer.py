@@ -26,6 +26,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.queues.redis_server import check_server, connect
 from pipeline.store.record import Record
 from workers.execution.direct import DirectExecutor
+from workers.keeper.reconciliation import reconcile_once
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +126,9 @@ def _delivery(
     by = f"producer-{socket.gethostname()}-{os.getpid()}"
     direct = None
     if settings.delivery == "direct" or settings.fallback == "direct":
-        direct = DirectExecutor(executors, settings=settings, database_url=database_url, by=by)
+        direct = DirectExecutor(
+            executors, settings=settings, database_url=database_url, by=by, reconcile=reconcile_once
+        )
     dispatcher = None
     if settings.delivery == "queue":
         if settings.redis_url is None:

@@ -209,6 +209,14 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A loss limit needs the account's figures of today, and the keeper has not read them in the last 90 s.",
         "Start the keeper, or run `tradewire doctor`.",
     ),
+    Code.NOT_RECONCILED: Meaning(
+        "The account was not compared with the record since the start, the last restore, or for 5 min. Entries wait.",
+        "Start the keeper, or run `tradewire reconcile`.",
+    ),
+    Code.QUARANTINED: Meaning(
+        "Record and broker differ in this symbol. Entries wait until they are too old; exits are sent.",
+        "`tradewire reconcile` shows the difference and its remedy.",
+    ),
     Code.EXIT_NOT_DONE: Meaning(
         "An exit's order ended and a part of the position is left. The exit is repeated until the position is closed.",
         "Close the position at the broker, or give the exit up with `tradewire end`.",

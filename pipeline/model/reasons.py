@@ -77,6 +77,8 @@ class Code(StrEnum):
     REJECTIONS_IN_A_ROW = "rejections_in_a_row"
     MINIMUM_HOLD = "minimum_hold"
     ACCOUNT_UNWATCHED = "account_unwatched"
+    NOT_RECONCILED = "not_reconciled"
+    QUARANTINED = "quarantined"
     EXIT_NOT_DONE = "exit_not_done"
     QUANTITY_HELD = "quantity_held"
     FOREIGN_CANCELED = "foreign_canceled"

@@ -170,17 +170,44 @@ WHERE account_number = %(account_number)s
 
 -- name: holdings
 -- What each strategy holds by its fills, and the nearest stop and target of its entries. *cost* is NULL if a price is
--- not known.
-SELECT l.account_number, l.symbol, nullif(l.strategy, '') AS strategy, sum(l.quantity) AS quantity,
-    CASE WHEN bool_and(l.price IS NOT NULL) THEN sum(l.price * l.quantity) END AS cost, max(l.opened_at) AS opened_at,
-    CASE WHEN sum(l.quantity) > 0 THEN max(s.stop_price) ELSE min(s.stop_price) END AS stop_price,
-    CASE WHEN sum(l.quantity) > 0 THEN min(s.target_price) ELSE max(s.target_price) END AS target_price
-FROM lot AS l
-JOIN execution AS e USING (execution_id)
-JOIN signal AS s USING (signal_id)
-WHERE l.account_number = ANY(%(account_numbers)s)
-GROUP BY l.account_number, l.symbol, l.strategy
-ORDER BY l.symbol, min(l.opened_at), l.strategy
+-- not known. `manual` holds what a person has adopted: the part of the holdings that is in no lot.
+WITH bought AS (
+    SELECT l.account_number, l.symbol, nullif(l.strategy, '') AS strategy, sum(l.quantity) AS quantity,
+        CASE WHEN bool_and(l.price IS NOT NULL) THEN sum(l.price * l.quantity) END AS cost, max(l.opened_at) AS opened_at,
+        CASE WHEN sum(l.quantity) > 0 THEN max(s.stop_price) ELSE min(s.stop_price) END AS stop_price,
+        CASE WHEN sum(l.quantity) > 0 THEN min(s.target_price) ELSE max(s.target_price) END AS target_price,
+        min(l.opened_at) AS first_at
+    FROM lot AS l
+    JOIN execution AS e USING (execution_id)
+    JOIN signal AS s USING (signal_id)
+    WHERE l.account_number = ANY(%(account_numbers)s)
+    GROUP BY l.account_number, l.symbol, l.strategy
+), adopted AS (
+    SELECT h.account_number, h.symbol, sum(h.quantity) - coalesce((
+            SELECT sum(l.quantity)
+            FROM lot AS l
+            WHERE l.account_number = h.account_number
+                AND l.symbol = h.symbol
+        ), 0) AS quantity, max(h.changed_at) AS opened_at
+    FROM holding AS h
+    WHERE h.account_number = ANY(%(account_numbers)s)
+        AND EXISTS (
+            SELECT
+            FROM finding AS f
+            WHERE f.account_number = h.account_number
+                AND f.symbol = h.symbol
+                AND f.state = 'adopted'
+                AND f.order_id = ''
+        )
+    GROUP BY h.account_number, h.symbol
+)
+SELECT *
+FROM bought
+UNION ALL
+SELECT account_number, symbol, 'manual', quantity, NULL, opened_at, NULL, NULL, opened_at
+FROM adopted
+WHERE quantity <> 0
+ORDER BY symbol, first_at, strategy
 
 -- name: trades
 -- One page, the newest first.

@@ -57,8 +57,10 @@ SELECT execution_id, executor_id, client_order_id, order_id, symbol, side, fille
 FROM broker_order
 
 -- name: holdings
+-- Without the fractions that were bought by hand and adopted: they are in the account's orders by hand.
 SELECT account_number, symbol, sum(quantity) AS quantity
 FROM holding
+WHERE strategy <> 'manual'
 GROUP BY account_number, symbol
 HAVING sum(quantity) <> 0
 

@@ -306,3 +306,20 @@ WHERE o.client_order_id = ANY(%(client_order_ids)s)
         )
         OR o.cancel_asked_at > clock_timestamp() - interval '2 seconds'
     )
+
+-- name: return_to_older
+-- The old order of a requeued execution was found before a new one was sent, so the execution returns to the old order.
+UPDATE execution AS e
+SET generation = %(generation)s,
+    due_at = clock_timestamp()
+WHERE e.execution_id = %(execution_id)s
+    AND e.generation > %(generation)s
+    AND e.state IN ('queued', 'held')
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.generation > %(generation)s
+            AND o.may_exist
+    )
+RETURNING e.execution_id

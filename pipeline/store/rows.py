@@ -129,22 +129,6 @@ class OrderRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrayOrder:
-    """An open order at the broker with an id of tradewire's that the record does not know."""
-
-    executor_id: str
-    order_id: str
-    client_order_id: str
-    side: str
-    symbol: str
-    #: Empty for an order whose size is an amount of money.
-    quantity: str
-
-    def __str__(self) -> str:
-        return f"{self.side} {self.quantity} {self.symbol} ({self.client_order_id}, order {self.order_id})"
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExecutionRow:
     """One signal at one executor, with its newest order."""
 

@@ -116,6 +116,17 @@ class Snapshots:
         row = self._shared()
         return None if row is None else row.last_clock()
 
+    def number(self) -> str | AccountRefused:
+        """Return the account's number. The account is read if it was not read with these keys yet. Raises as `read`."""
+        refused = self.refusal()
+        if refused is not None:
+            return refused
+        row = self._shared()
+        if row is not None and row.keys == self._keys:
+            return str(row.account["number"])
+        read = self.fresh()
+        return read if isinstance(read, AccountRefused) else read.account.number
+
     def broker_time(self, at: datetime) -> datetime:
         """Return the earlier of *at* and the broker's time at that moment.
 

@@ -37,6 +37,10 @@ class GuardedBroker:
         """Return the same broker, with all its requests, also reads, paid for as cancels of entries."""
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.CANCEL), keys=self.keys)
 
+    def polling(self) -> GuardedBroker:
+        """Return the same broker, with all its requests paid for as polls of orders."""
+        return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.POLL), keys=self.keys)
+
     def submit(self, request: OrderRequest) -> Outcome:
         """Send the order once. The request was paid for when the intent was recorded."""
         return self._guard.submit(lambda: self._broker.submit(request))

@@ -3,7 +3,7 @@
 The record's compare-and-set prevents double orders, as with queues.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -15,6 +15,7 @@ from pipeline.startup.alert_channels import check_channels
 from pipeline.startup.checks import check_start
 from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
+from pipeline.store.statements import sql
 from workers.account.pinned_account import check_account
 from workers.account.runtime import ExecutorRuntime, open_runtime
 from workers.execution.lease import LeaseKeeper
@@ -27,13 +28,21 @@ class DirectExecutor:
     """Runs executions that were just recorded. The keeper follows those that are held or unknown, as with queues."""
 
     def __init__(
-        self, executors: Mapping[str, ExecutorSettings], *, settings: Settings, database_url: str, by: str
+        self,
+        executors: Mapping[str, ExecutorSettings],
+        *,
+        settings: Settings,
+        database_url: str,
+        by: str,
+        reconcile: Callable[[Record, ExecutorRuntime, str], object],
     ) -> None:
+        """Make an executor of signals; *reconcile* compares an account with the record, since no keeper may run."""
         self._executors = executors
         self._settings = settings
         self._record = Record(database_url, retry_for_s=3.0)
         self._leases = LeaseKeeper(database_url)
         self._by = f"direct:{by}"
+        self._reconcile = reconcile
         self._runtimes: dict[str, ExecutorRuntime] = {}
         self._runners: dict[str, ExecutionRunner] = {}
 
@@ -48,9 +57,17 @@ class DirectExecutor:
             if execution.state is not State.QUEUED:
                 continue
             try:
-                self._runner(execution.executor_id).run(execution.execution_id)
+                self._run(execution)
             except Unavailable as error:
                 log.warning("execution.left_to_the_keeper", execution_id=str(execution.execution_id), error=str(error))
+
+    def _run(self, execution: ExecutionRow) -> None:
+        runner = self._runner(execution.executor_id)
+        runner.run(execution.execution_id)
+        # An exit does not wait for a reconcile, so only an entry pays for one.
+        if self._record.one(bool, sql("reconcile", "waits"), {"execution_id": execution.execution_id}):
+            self._reconcile(self._record, self._runtime(execution.executor_id), self._by)
+            runner.run(execution.execution_id)
 
     def close(self) -> None:
         """Release connections and leases."""

@@ -11,6 +11,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_keys
 from pipeline.accounts.equity import equity_baseline
 from pipeline.intake.routing import may_be_exit
+from pipeline.model.findings import COUNTS_FOR, EntryGate
 from pipeline.model.sources import RETRY
 from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
@@ -99,6 +100,7 @@ def read_case(
         foreign=seen.foreign,
         forced=seen.forced,
         refused=seen.refused,
+        gate=_gate(connection, signal.symbol, account.number),
     )
 
 
@@ -122,6 +124,11 @@ def _refusal(connection: Connection[DictRow], claimed: ClaimedExecution) -> Exit
     if last is None:
         return ExitRefusal()
     return ExitRefusal(kind=RefusalKind(last.refused), named=frozenset((last.orders or "").split()))
+
+
+def _gate(connection: Connection[DictRow], symbol: str, account_number: str) -> EntryGate:
+    values = {"account_number": account_number, "symbol": symbol, "counts_for": COUNTS_FOR}
+    return fetch_one(connection, EntryGate, sql("reconcile", "gate"), values)
 
 
 def _switches(connection: Connection[DictRow], executor_id: str, account_number: str) -> tuple[Switch, ...]:

@@ -152,7 +152,7 @@ class OrderUpdates:
         if _is_changed(intent, order):
             record_broker_order(connection, order)
         values = {"execution_id": intent.execution_id, "generation": intent.generation}
-        return execute(connection, sql("open_order_audit", "return_to_older"), values) > 0
+        return execute(connection, sql("keeper", "return_to_older"), values) > 0
 
     def _stop_late(self, intent: OrderRow, order: BrokerOrder, *, new: bool) -> None:
         """Cancel an order that must not trade any more, if it may open a position; if it is *new*, report it first."""

@@ -36,11 +36,12 @@ from workers.keeper.failed_registry_sync import FailedRegistrySync
 from workers.keeper.fill_sync import FillSync
 from workers.keeper.leadership import Leadership
 from workers.keeper.market_open import MarketOpen
-from workers.keeper.open_order_audit import OpenOrderAudit
 from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.poll_trigger import PollTrigger
+from workers.keeper.reconcile_task import ReconcileTask
+from workers.keeper.reconciliation import Reconciliation
 from workers.keeper.restored_stops import RestoredStops
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,8 @@ _SWEEP_EVERY_S = 0.25
 _UNKNOWN_EVERY_S = 0.25
 # A poll that the tracker asks for begins within this time. Other polls are further apart (`PollTrigger`).
 _FOLLOW_EVERY_S = 0.5
-_AUDIT_EVERY_S = 60.0
+# Reconciles are further apart (`ReconcileTask`); the first begins within this time.
+_RECONCILE_EVERY_S = 0.25
 _FILLS_EVERY_S = 1.0
 _OPENING_EVERY_S = 0.5
 _MIRROR_EVERY_S = 2.0
@@ -150,8 +152,8 @@ def _executor_tasks(
         if not runtime.broker.lists_fills:
             log.warning("fills.not_listed", executor_id=name)
         yield task(f"fills {name}", _FILLS_EVERY_S, fills.run_once, paced=True)
-        audit = OpenOrderAudit(record=record, runtime=runtime, who=who)
-        yield task(f"open orders {name}", _AUDIT_EVERY_S, audit.run_once, paced=True)
+        reconcile = ReconcileTask(reconciliation=Reconciliation(record=record, runtime=runtime, who=who))
+        yield task(f"reconcile {name}", _RECONCILE_EVERY_S, reconcile.run_once, paced=True)
         yield task(f"opening {name}", _OPENING_EVERY_S, MarketOpen(record, runtime).run_once, paced=True)
         yield task(f"watch {name}", _WATCH_EVERY_S, equity.run_once, paced=True)
         yield task(f"exits {name}", _EXITS_EVERY_S, exits.run_once, paced=True)

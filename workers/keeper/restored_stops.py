@@ -17,6 +17,7 @@ from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Accepted, Duplicate, Found, Rejected
 from workers.execution.broker_orders import FINAL_STATUSES
 from workers.execution.replaced_orders import in_its_place, is_replaced
+from workers.rules.differences import RESTORED
 from workers.rules.orders import reduces
 from workers.rules.sizing import rounded_down
 
@@ -197,7 +198,7 @@ def equal_stop(order: BrokerOrder, quantity: Decimal) -> OrderRequest:
     """
     assert order.stop is not None
     return OrderRequest(
-        client_order_id=f"restored-{order.order_id}",
+        client_order_id=f"{RESTORED}{order.order_id}",
         symbol=order.symbol,
         side=order.side,
         quantity=quantity,

@@ -9,6 +9,7 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.exposure import Book, StrategyHolding
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position, Quote
+from pipeline.model.findings import OPEN_GATE, EntryGate
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch
@@ -96,6 +97,8 @@ class Case:
     refused: ExitRefusal = ExitRefusal()
     #: Whether a person accepted the entry's age with the requeue.
     accept_age: bool = False
+    #: Whether the last reconcile lets entries in the symbol go.
+    gate: EntryGate = OPEN_GATE
 
 
 @dataclass(frozen=True, kw_only=True)

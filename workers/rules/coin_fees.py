@@ -15,8 +15,12 @@ _FINEST = Decimal("0.000000001")
 
 def paid_a_fee(case: Case, read: Decimal) -> bool:
     """Return whether *read*, the broker's position in a coin, is below the recorded one by at most the largest fee."""
-    recorded = case.own.recorded
-    return case.signal.asset_class == AssetClass.CRYPTO and recorded * (1 - _MOST) <= read < recorded
+    return case.signal.asset_class == AssetClass.CRYPTO and is_a_fee(case.own.recorded, read)
+
+
+def is_a_fee(recorded: Decimal, read: Decimal) -> bool:
+    """Return whether *read*, the broker's position in a coin, is below *recorded* by at most the largest fee."""
+    return recorded * (1 - _MOST) <= read < recorded
 
 
 def held_of(case: Case, own: Decimal, read: Decimal) -> Decimal:

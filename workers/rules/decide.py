@@ -15,7 +15,7 @@ from workers.rules.closed_market import hold_price, not_again
 from workers.rules.entry import decide_entry
 from workers.rules.exits import closable, closes_the_account, decide_exit, may_enter
 from workers.rules.freshness import freshness
-from workers.rules.holds import hold_refused
+from workers.rules.holds import hold_refused, hold_unreconciled
 from workers.rules.orders import EITHER_SIDE, reduces, side_for, side_of
 from workers.rules.repeats import refusal
 from workers.rules.stale_position import hold_lagging
@@ -103,7 +103,7 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
         return Skip(reasons=tuple(reasons))
     if paused is not None:
         return Hold(reason=paused, wait=PAUSE_WAIT)
-    return not_again(case, intent) or hold_price(case) or hold_refused(case)
+    return not_again(case, intent) or hold_price(case) or hold_refused(case) or hold_unreconciled(case)
 
 
 def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:

@@ -10,6 +10,7 @@ from pipeline.model.trading_day import trading_day
 from workers.rules.case import Case, Hold
 from workers.rules.limits import flat_from
 from workers.rules.retry_policy import PROBE_EVERY
+from workers.rules.switches import PAUSE_WAIT
 
 # The keeper reads an idle account once a minute. A reading older than this means that no keeper reads it now.
 _UNWATCHED_AFTER = timedelta(seconds=90)
@@ -26,6 +27,7 @@ def hold(case: Case, side: OrderSide) -> Hold | None:
         return Hold(reason=Reason(code=Code.ACCOUNT_UNREADABLE, facts=facts), wait=_LATER)
     return (
         hold_refused(case)
+        or hold_unreconciled(case)
         or _unread(case)
         or _contradiction(case, side)
         or _unwatched(case)
@@ -40,6 +42,17 @@ def hold_refused(case: Case) -> Hold | None:
     if refused is None or refused.probe_in <= timedelta(0):
         return None
     return Hold(reason=Reason(code=Code.ENTRIES_REFUSED, facts={"says": refused.message}), wait=refused.probe_in)
+
+
+def hold_unreconciled(case: Case) -> Hold | None:
+    """Wait for a reconcile of the account, and while record and broker differ in the symbol."""
+    gate = case.gate
+    if not gate.is_reconciled:
+        return Hold(reason=Reason(code=Code.NOT_RECONCILED, facts={"account": case.account.number}), wait=PAUSE_WAIT)
+    if gate.kind is None:
+        return None
+    facts = {"symbol": case.signal.symbol, "finding": gate.kind.value, "finding_id": str(gate.finding_id)}
+    return Hold(reason=Reason(code=Code.QUARANTINED, facts=facts), wait=PAUSE_WAIT)
 
 
 def _unread(case: Case) -> Hold | None:

@@ -59,8 +59,8 @@ def restore(file: File, *, yes: Yes = False, by: ByMachine = None) -> None:
         echo(f"the replaced record is kept as the database {kept}. While `tradewire up` runs, these commands reach it:")
         echo(f"  write it into a file, to go back: DATABASE_URL='{kept_url}' tradewire backup {kept}.backup")
         echo(f"  remove it: psql '{url}' -c 'DROP DATABASE {kept}'")
-    echo("restored. It lacks everything since the backup: check positions and open orders at each broker.")
-    echo("`tradewire doctor` warns until a keeper has read the open orders of every account.")
+    echo("restored. It lacks everything since the backup. Entries wait until each account is compared with it:")
+    echo("`tradewire reconcile` shows what differs.")
 
 
 def _ask_to_replace(home: Path, file: Path, *, yes: bool) -> None:

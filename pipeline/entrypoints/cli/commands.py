@@ -28,6 +28,7 @@ _COMMANDS = {
     "positions": "positions",
     "trades": "trades",
     "pnl": "pnl",
+    "reconcile": "reconcile",
     "export": "export",
     "report": "report",
     "reasons": "reasons",

@@ -21,6 +21,7 @@ from pipeline.startup.checks import check_start
 from pipeline.startup.context import executors_for, open_to_change, redis_url, settings_for_a_person
 from workers.account.pinned_account import check_account
 from workers.account.runtime import open_runtime
+from workers.keeper.reconciliation import reconcile_once
 from workers.probe import STEPS, Probed, Prober
 
 _BY = "probe"
@@ -80,6 +81,8 @@ def _prober(settings: Settings, executors: Executors, executor: ExecutorSettings
         runtime = open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)
         with closing(runtime):
             check_account(runtime)
+            # The probe's entry waits for a reconcile, and perhaps no keeper runs.
+            reconcile_once(record, runtime, _BY)
             intake = Intake(record, executors, by=_BY)
             yield Prober(record=record, intake=intake, dispatcher=Dispatcher(ExecutionQueue(redis)), runtime=runtime)
 

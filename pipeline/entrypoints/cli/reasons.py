@@ -117,6 +117,8 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.ACCOUNT_BLOCKED,
         Code.ACCOUNT_UNREADABLE,
         Code.ACCOUNT_UNWATCHED,
+        Code.NOT_RECONCILED,
+        Code.QUARANTINED,
         Code.REJECTIONS_IN_A_ROW,
         Code.ORDER_UNDER_WAY,
         Code.MINIMUM_HOLD,

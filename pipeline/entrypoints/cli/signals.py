@@ -125,8 +125,12 @@ def _execution(
     """Return two functions: one executes a recorded signal, here or through the queues; call the other at the end."""
     if direct:
         from workers.execution.direct import DirectExecutor  # noqa: PLC0415 -- loads the broker's library
+        from workers.keeper.reconciliation import reconcile_once  # noqa: PLC0415
 
-        runner = DirectExecutor(executors, settings=settings, database_url=database_url(settings), by="signal send")
+        url = database_url(settings)
+        runner = DirectExecutor(
+            executors, settings=settings, database_url=url, by="signal send", reconcile=reconcile_once
+        )
         return (lambda recorded: runner.execute(recorded.executions)), runner.close
     from pipeline.queues.dispatcher import Dispatcher  # noqa: PLC0415
     from pipeline.queues.queue import ExecutionQueue  # noqa: PLC0415 -- loads RQ

@@ -19,8 +19,8 @@ from pipeline.entrypoints.doctor.clocks import (
 from pipeline.entrypoints.doctor.disk import check_disks
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, no_address
 from pipeline.entrypoints.doctor.journals import check_journals
-from pipeline.entrypoints.doctor.open_orders import check_open_orders
 from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes, check_releases
+from pipeline.entrypoints.doctor.reconciliation import check_reconciliation
 from pipeline.entrypoints.doctor.restores import check_restore
 from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis, check_web
 from pipeline.entrypoints.doctor.settings import check_removed_executors, check_settings
@@ -88,7 +88,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
     yield check_restore(record, executors)
     yield from check_switches(record, executors)
     yield from check_work(record, executors)
-    yield from check_open_orders(record, executors)
+    yield from check_reconciliation(record, executors)
     yield from check_unreadable_rows(record, executors)
     yield from check_budgets(record, executors)
     yield check_record_clock(clock)

@@ -1,4 +1,4 @@
-"""Check whether the record was compared with every broker since it was restored from a backup."""
+"""Check whether the record was compared with every account since it was restored from a backup."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,23 +16,25 @@ class _Restore:
     restored_at: datetime
     restored_by: str
     file_name: str
-    #: The executors whose open orders no keeper has read since the restore.
+    #: The executors whose account was not reconciled since the restore.
     executor_ids: list[str]
 
 
 def check_restore(record: Record, executors: Mapping[str, ExecutorSettings]) -> CheckResult:
-    """Check whether every account's open orders were read since the last restore. Raises RecordUnavailable."""
+    """Check whether every account was reconciled since the last restore. Raises RecordUnavailable."""
     last = record.maybe(_Restore, sql("restores", "not_compared"), {"executor_ids": list(executors)})
     if last is None:
         return ok("restore", "the record was never restored from a backup")
     saw = f"restored from {last.file_name} by {last.restored_by} at {last.restored_at:%Y-%m-%d %H:%M:%S}Z"
     if not last.executor_ids:
-        return ok("restore", f"{saw}; the open orders of every account were read since")
+        return ok("restore", f"{saw}; every account was reconciled since")
     keeper_runs = any(process.kind == "keeper" for process in record.run(living_processes))
-    first = "The keeper runs and reads them within a minute." if keeper_runs else "Start the keeper."
+    first = (
+        "The keeper compares them within seconds." if keeper_runs else "Start the keeper, or run `tradewire reconcile`."
+    )
     return warning(
         "restore",
-        f"{saw}; open orders not read since: {', '.join(last.executor_ids)}",
-        cause="The record lacks everything since that backup, and no keeper has read these open orders since.",
-        remedy=f"{first} Then compare the positions with those at the broker before entries go on.",
+        f"{saw}; not reconciled since: {', '.join(last.executor_ids)}",
+        cause="The record lacks everything since that backup, and these accounts were not compared with it since.",
+        remedy=f"{first} Entries wait until then; `tradewire reconcile` shows what differs.",
     )

@@ -36,6 +36,8 @@ class ByHand:
     #: Events to undo, because they may have been done.
     _undoing: list[HandEvent] = field(default_factory=list)
     _next_at: float = 0.0
+    #: The accounts and symbols in which a fraction was bought and kept.
+    bought: set[tuple[str, str]] = field(default_factory=set)
 
     def advance(self, at_s: float) -> None:
         """Do and undo what is due *at_s* seconds after the first signal."""
@@ -72,6 +74,8 @@ class ByHand:
                 return False
         except httpx.HTTPError:
             return False
+        if event.act is HandAct.FRACTION:
+            self.bought.add((event.account, event.symbol))
         self.tally[event.act] = self.tally.get(event.act, 0) + 1
         log.info("drill.broke", what=event.act.value, at_s=event.at_s)
         return True

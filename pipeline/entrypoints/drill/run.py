@@ -30,6 +30,7 @@ from pipeline.entrypoints.drill.sending import (
     write_ledger,
 )
 from pipeline.entrypoints.drill.system import RunningSystem, running_system
+from pipeline.operations.adopting import adopt
 from pipeline.store.statements import sql
 
 #: When nothing has changed for this many seconds, the undecided executions count as never decided. This is more than a
@@ -79,7 +80,7 @@ def drill_tradewire(order: DrillPlan, home: Path, progress: DrillProgress) -> Dr
             ledger = send_and_break(order, breaker, signals, progress, hand)
             breaker.end_faults()
             hand.end(breaker.maintain)
-            _wait_for_quiet(system, breaker, len(ledger), progress)
+            _wait_for_quiet(system, breaker, hand, len(ledger), progress)
             ledgers, findings = _settled_audit(order, system, exchange, ledger, progress)
             write_ledgers(home, system, ledgers)
         finally:
@@ -128,12 +129,17 @@ def send_and_break(
     return ledger
 
 
-def _wait_for_quiet(system: RunningSystem, breaker: Breaker, sent: int, progress: DrillProgress) -> None:
-    """Wait until every signal is recorded and every execution decided, or nothing has changed for `QUIET_WITHIN_S`."""
+def _wait_for_quiet(system: RunningSystem, breaker: Breaker, hand: ByHand, sent: int, progress: DrillProgress) -> None:
+    """Wait until every signal is recorded and every execution decided, or nothing has changed for `QUIET_WITHIN_S`.
+
+    Entries in a symbol that was bought by hand wait until a person adopts what was bought.
+    """
     progress.step("waiting until all is decided", sent)
     before, changed_at = (0, 0), time.monotonic()
     while time.monotonic() < changed_at + QUIET_WITHIN_S:
         breaker.maintain()
+        for account, symbol in hand.bought:
+            adopt(system.record, [account], symbol=symbol, by="drill", why="bought by hand")
         recorded = system.record.one(int, sql("drill", "recorded"), {"source": SOURCE})
         undecided = system.record.one(int, sql("drill", "undecided"))
         progress.advance(recorded, f"{undecided} undecided")

@@ -20,6 +20,7 @@ from pipeline.startup.arguments import id_of
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
 from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
+from pipeline.views.findings import findings as list_findings
 from pipeline.views.history import signal_history
 from pipeline.views.orders import open_orders
 from pipeline.views.positions import positions as list_positions
@@ -178,6 +179,15 @@ def pnl(
     return {"pnl": [each.view().to_json() for each in found]}
 
 
+def findings(executor: Executor = None) -> Answer:
+    """Return what differs between the accounts and the record: orders and positions, each with its remedy.
+
+    Entries of the symbol of an `open` finding wait; exits are sent. `healed` and `adopted` ones ended in the last hour.
+    """
+    with record_now(anywhere=True) as (settings, record):
+        return list_findings(record, [each for each in executors_for(settings) if executor in {None, each}]).to_json()
+
+
 READING: tuple[Callable[..., Answer], ...] = (
     why,
     report,
@@ -187,6 +197,7 @@ READING: tuple[Callable[..., Answer], ...] = (
     orders,
     trades,
     pnl,
+    findings,
     dead_letters,
     dead_letter,
     headroom,

@@ -12,7 +12,13 @@ from psycopg.rows import DictRow
 from config.alerts import ExecutionRateAlert
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.unreadable_rows import unreadable_rows
-from pipeline.monitoring.alerts import execution_conditions, exit_conditions, fill_conditions, stream_conditions
+from pipeline.monitoring.alerts import (
+    execution_conditions,
+    exit_conditions,
+    fill_conditions,
+    finding_conditions,
+    stream_conditions,
+)
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
 from pipeline.monitoring.alerts.kinds import AlertKind, Condition, ConditionResult, Raised, Severity, found, raised
 from pipeline.store.processes import living_processes
@@ -52,7 +58,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.late_exits,
         execution_conditions.refused_exits,
         execution_conditions.late_orders,
-        execution_conditions.stray_orders,
+        finding_conditions.findings,
         exit_conditions.blocked_exits,
         exit_conditions.foreign_orders,
         exit_conditions.dust,

@@ -1,4 +1,4 @@
-"""Find in the record what needs a person now: dead letters, unknown outcomes, exits, late and stray orders."""
+"""Find in the record what needs a person now: dead letters, unknown outcomes, exits, and late orders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from pipeline.model.signals import Action
 from pipeline.model.sources import HAND, HAND_CLOSE, RETRY
 from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, raised
 from pipeline.store.query import fetch_all
-from pipeline.store.rows import StrayOrder
 from pipeline.store.statements import sql
 
 # The most alerts of one kind. A message counts them, and shows only some.
@@ -180,20 +179,3 @@ def late_orders(connection: Connection[DictRow], _: Mapping[str, ExecutorSetting
         for order in orders
     ]
     return found(AlertKind.LATE_ORDER, alerts, complete=len(orders) < _MOST)
-
-
-def stray_orders(connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]) -> ConditionResult:
-    """Find the open orders at the brokers that have an id of ours but are not in the record."""
-    strays = fetch_all(connection, StrayOrder, sql("open_order_audit", "strays"), {"executor_ids": list(executors)})
-    kind = AlertKind.STRAY_ORDER
-    alerts = [
-        raised(
-            kind,
-            f"{stray.executor_id}:{stray.order_id}",
-            f"the broker of {stray.executor_id} holds an open order that the record does not know: {stray}",
-            executor=stray.executor_id,
-            order_id=stray.order_id,
-        )
-        for stray in strays
-    ]
-    return found(kind, alerts)

@@ -34,7 +34,7 @@ class AlertKind(StrEnum):
     EXIT_LATE = "exit_late"
     EXIT_REFUSED = "exit_refused"
     LATE_ORDER = "late_order"
-    STRAY_ORDER = "stray_order"
+    FINDING = "finding"
     EXIT_BLOCKED = "exit_blocked"
     FOREIGN_ORDER = "foreign_order"
     DUST = "dust"

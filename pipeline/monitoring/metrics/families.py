@@ -77,6 +77,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "tradewire_requests_limit": _gauge("Allowed requests a minute; absent when there is no limit", "executor"),
         "tradewire_requests_held": _gauge("1 while the account waits because the broker answered 429", "executor"),
         "tradewire_switch_on": _gauge("1 while a switch stops entries of the account", "executor", "kind", "cause"),
+        "tradewire_findings": _gauge("Open differences between the account and the record", "executor"),
+        "tradewire_last_reconcile_timestamp_seconds": _gauge(
+            "When the account was last compared with the record; absent before the first time", "executor"
+        ),
         "tradewire_account_refused": _gauge("1 while the broker refuses the account or its keys", "executor"),
         "tradewire_processes_alive": _gauge("Processes that wrote a heartbeat in the last 4 s", "kind", "name"),
         "tradewire_processes_unwell": _gauge("Living processes that report that they are not well", "kind", "name"),

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
+from pipeline.accounts.findings import last_reconciles, open_findings
 from pipeline.accounts.limit_usage import headroom
 from pipeline.model.states import UNDECIDED, WORKING, State
 from pipeline.store.processes import living_processes
@@ -85,6 +86,7 @@ def _all(connection: _Connected, executors: _Executors) -> _Readings:
     yield from _letters(connection, executors)
     yield from _budgets(connection, executors)
     yield from _accounts(connection, executors)
+    yield from _findings(connection, executors)
     yield from _processes(connection, executors)
     yield from _last_times(connection, executors)
 
@@ -140,6 +142,16 @@ def _accounts(connection: _Connected, executors: _Executors) -> _Readings:
     for name in executors:
         refused = execute(connection, sql("accounts", "refusal"), {"executor_id": name}) > 0
         yield "tradewire_account_refused", (name,), float(refused)
+
+
+def _findings(connection: _Connected, executors: _Executors) -> _Readings:
+    counts = dict.fromkeys(executors, 0)
+    for each in open_findings(connection, executors):
+        counts[each.executor_id] += 1
+    for name, count in counts.items():
+        yield "tradewire_findings", (name,), count
+    for name, last in last_reconciles(connection, executors).items():
+        yield "tradewire_last_reconcile_timestamp_seconds", (name,), last.completed_at.timestamp()
 
 
 def _processes(connection: _Connected, executors: _Executors) -> _Readings:

@@ -122,6 +122,10 @@ class World:
     def begin(self) -> None:
         """Empty the record, and make new processes with a new broker."""
         self.rows("; ".join(f"DELETE FROM {table}" for table in (*_TABLES, "account_refusal", "entries_refusal")))
+        self.rows(
+            "INSERT INTO reconciliation (account_number, executor_id, read_at, completed_at) "
+            f"VALUES ('PA1', '{EXECUTOR}', clock_timestamp(), 'infinity') ON CONFLICT DO NOTHING"
+        )
         self.record.losing = 0
         self.broker = ModelBroker(self.clock, held=HELD)
         self.queues = ModelQueue()

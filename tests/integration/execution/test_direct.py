@@ -17,11 +17,14 @@ from tests.factories import Core, json_line, signal, until
 from tests.integration.limited_stage import filled
 from workers.account.runtime import open_account
 from workers.execution.direct import DirectExecutor
+from workers.keeper.reconciliation import reconcile_once
 
 
 @pytest.fixture
 def direct(core: Core) -> Iterator[DirectExecutor]:
-    runner = DirectExecutor(core.executors, settings=core.settings, database_url=core.database_url, by="test")
+    runner = DirectExecutor(
+        core.executors, settings=core.settings, database_url=core.database_url, by="test", reconcile=reconcile_once
+    )
     yield runner
     runner.close()
 
@@ -97,7 +100,9 @@ def test_an_exit_with_other_keys_sells_nothing_by_the_reading_of_the_account_bef
     terms = {"symbol": "AAPL", "side": OrderSide.BUY, "quantity": Decimal(5), "type": "market", "time_in_force": "day"}
     broker.submit(OrderRequest(client_order_id="by-hand", **terms))
     until(lambda: broker.position("AAPL"))
-    runner = DirectExecutor(core.executors, settings=core.settings, database_url=core.database_url, by="test")
+    runner = DirectExecutor(
+        core.executors, settings=core.settings, database_url=core.database_url, by="test", reconcile=reconcile_once
+    )
     row = core.record_signal(signal("AAPL", "SELL", intent="close"))
 
     runner.execute([row])
@@ -119,3 +124,18 @@ def test_a_broker_that_is_away_leaves_it_to_the_keeper(core: Core, direct: Direc
     core.due_now(row.execution_id)
     core.sweep.run_once()
     assert core.queues.depth("argo") == 1
+
+
+def test_the_first_entry_makes_the_reconcile_itself_and_an_exit_makes_none(core: Core, direct: DirectExecutor) -> None:
+    filled(core, "MSFT")
+    core.rows("DELETE FROM reconciliation")
+
+    closing = core.record_signal(signal("MSFT", "SELL", intent="close"))
+    direct.execute([closing])
+    assert core.state(closing.execution_id) == "accepted"
+    assert core.rows("SELECT * FROM reconciliation") == []
+
+    opening = core.record_signal(signal())
+    direct.execute([opening])
+    assert core.state(opening.execution_id) == "accepted"
+    assert len(core.rows("SELECT * FROM reconciliation")) == 1

@@ -19,6 +19,7 @@ from tests.integration.execution_states import Rows
 from tests.integration.limited_stage import MONDAY_EVENING, changed_toml, clock, filled
 from workers.execution.direct import DirectExecutor
 from workers.keeper.equity_monitor import EquityMonitor
+from workers.keeper.reconciliation import reconcile_once
 
 Make = Callable[..., Core]
 
@@ -102,7 +103,13 @@ def limited(make_core: Make) -> Core:
 
 @pytest.fixture
 def direct(limited: Core) -> Iterator[DirectExecutor]:
-    runner = DirectExecutor(limited.executors, settings=limited.settings, database_url=limited.database_url, by="test")
+    runner = DirectExecutor(
+        limited.executors,
+        settings=limited.settings,
+        database_url=limited.database_url,
+        by="test",
+        reconcile=reconcile_once,
+    )
     with closing(runner):
         yield runner
 

@@ -6,28 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID
 
-from alpaca.trading.client import TradingClient
-from alpaca.trading.models import Order
-from alpaca.trading.requests import ReplaceOrderRequest
-
 from tests.factories import Core, until
-from tests.integration.keeper.orders_at_rest import working
+from tests.integration.keeper.orders_at_rest import replace, status_of, working
 from tests.integration.limited_stage import changed_toml, filled
 from workers.execution.cancels import ask_to_cancel
-
-
-def replace(core: Core, order_id: str, *, price: float, quantity: int, client_order_id: str | None = None) -> str:
-    """Replace an order at the broker, as a person would, and return the id of the replacement."""
-    client = TradingClient("argo", "paper-exchange", url_override=core.exchange.url)
-    until(lambda: status_of(core, order_id) != "pending_new")  # Until then it cannot be replaced.
-    terms = ReplaceOrderRequest(limit_price=price, qty=quantity, client_order_id=client_order_id)
-    new = client.replace_order_by_id(order_id, terms)
-    assert isinstance(new, Order)
-    return str(new.id)
-
-
-def status_of(core: Core, order_id: str) -> str:
-    return next(order["status"] for order in core.orders() if order["id"] == order_id)
 
 
 def followed(core: Core, execution_id: UUID, state: str) -> None:

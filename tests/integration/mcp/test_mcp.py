@@ -23,8 +23,8 @@ from tests.unit.accounts.books.fills import fill
 
 Call = tuple[str, dict[str, Any]]
 READING = [
-    "dead_letter", "dead_letters", "doctor", "executions", "headroom", "orders", "pnl", "positions", "report",
-    "switches", "trades", "why",
+    "dead_letter", "dead_letters", "doctor", "executions", "findings", "headroom", "orders", "pnl", "positions",
+    "report", "switches", "trades", "why",
 ]  # fmt: skip
 OPERATING = ["cancel_order", "close_position", "discard", "halt", "pause", "requeue", "resume"]
 WORD = {"who": "ann", "why": "the news"}

@@ -177,6 +177,10 @@ def test_how_things_stand_is_read_anew(
     rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('prop_firm', now(), 'no')")
     rows("UPDATE broker_order SET filled_at = '2026-01-01T00:00:00Z' WHERE filled_quantity > 0")
     rows("SELECT * FROM take_requests('executor:argo', 4, 100, false)")
+    rows(
+        "INSERT INTO finding (finding_id, account_number, executor_id, kind, symbol, state, facts) "
+        "VALUES (gen_random_uuid(), 'PA1', 'argo', 'foreign_position', 'AAPL', 'open', '{}')"
+    )
     with ExitStack() as stack:
         for _ in range(2):
             beat = Heartbeat(database_url, kind="worker", name="argo", executors=executors)
@@ -194,6 +198,9 @@ def test_how_things_stand_is_read_anew(
     assert value(text, "tradewire_oldest_unfinished_seconds", argo) == 0
     assert value(text, "tradewire_switch_on", argo | {"kind": "halted", "cause": "person"}) == 1
     assert value(text, "tradewire_account_refused", firm) == 1
+    assert value(text, "tradewire_findings", argo) == 1
+    assert value(text, "tradewire_findings", firm) == 0
+    assert value(text, "tradewire_last_reconcile_timestamp_seconds", argo) is None
     assert value(text, "tradewire_requests_spent", argo) == 4
     assert value(text, "tradewire_processes_alive", {"kind": "worker", "name": "argo"}) == 2
     assert value(text, "tradewire_processes_alive", {"kind": "worker", "name": "prop_firm"}) == 0

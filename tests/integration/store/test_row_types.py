@@ -40,6 +40,7 @@ _NEVER_NULL = {
     ("keeper.mark_due", "job_id"): "the statement sets it",
     ("keeper.claim_unlisted", "order_id"): "IS NOT NULL",
     ("exit_follow_up.resting", "order_id"): "IS NOT NULL",
+    ("reconcile.recorded_orders", "order_id"): "IS NOT NULL",
     ("switches.working_entries", "order_id"): "IS NOT NULL",
     ("alerts.busted_fills", "order_id"): "the broker takes back only fills of orders that it has",
     ("alerts.busted_fills", "price"): "only fills with a source other than 'order' are taken back",

@@ -42,6 +42,9 @@ VALUES ('prop_firm', 'A1', now(), '{}', '{}'), ('argo', 'A1', now(), '{}', '{}')
 """
 
 
+_RECONCILED = "INSERT INTO reconciliation (account_number, executor_id, read_at) VALUES (%s, %s, clock_timestamp())"
+
+
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="tradewire-"))
@@ -136,18 +139,18 @@ def test_a_server_of_ones_own_is_restored_into_an_empty_database_only(
     assert written(empty) == written(database_url) == ["before"]
 
 
-def test_doctor_warns_after_a_restore_until_the_open_orders_of_every_account_were_read(database_url: str) -> None:
+def test_doctor_warns_after_a_restore_until_every_account_was_reconciled(database_url: str) -> None:
     executors = load_executors(shipped("executors.toml"))
     with Record(database_url, connections=1) as record, psycopg.connect(database_url, autocommit=True) as connection:
         never = check_restore(record, executors)
-        connection.execute("INSERT INTO open_order_audit (executor_id, strays) VALUES ('argo', '[]')")
+        connection.execute(_RECONCILED, ["PA1", "argo"])
         connection.execute("INSERT INTO record_restore (restored_by, file_name) VALUES ('ann', 'a.backup')")
         at_once = check_restore(record, executors)
-        connection.execute("UPDATE open_order_audit SET read_at = clock_timestamp()")
+        connection.execute("UPDATE reconciliation SET read_at = clock_timestamp()")
         one_read = check_restore(record, executors)
-        connection.execute("INSERT INTO open_order_audit (executor_id, strays) VALUES ('prop_firm', '[]')")
+        connection.execute(_RECONCILED, ["PA2", "prop_firm"])
         all_read = check_restore(record, executors)
-        connection.execute("DELETE FROM open_order_audit")
+        connection.execute("DELETE FROM reconciliation")
         with closing(Heartbeat(database_url, kind="keeper", name="keeper")):
             until(lambda: connection.execute("SELECT FROM heartbeat").fetchall(), 10)
             keeper_runs = check_restore(record, executors)
@@ -158,12 +161,12 @@ def test_doctor_warns_after_a_restore_until_the_open_orders_of_every_account_wer
         CheckStatus.WARNING,
         CheckStatus.OK,
     ]
-    assert at_once.saw.endswith("not read since: argo, prop_firm")
-    assert one_read.saw.endswith("not read since: prop_firm")
+    assert at_once.saw.endswith("not reconciled since: argo, prop_firm")
+    assert one_read.saw.endswith("not reconciled since: prop_firm")
     assert at_once.remedy is not None
-    assert at_once.remedy.startswith("Start the keeper.")
+    assert at_once.remedy.startswith("Start the keeper, or run")
     assert keeper_runs.remedy is not None
-    assert keeper_runs.remedy.startswith("The keeper runs and reads them within a minute.")
+    assert keeper_runs.remedy.startswith("The keeper compares them within seconds.")
 
 
 def test_reset_asks_and_keeps_everything(home: Path) -> None:

@@ -64,3 +64,28 @@ def test_filters_and_what_is_not_allowed(client: httpx.Client) -> None:
     assert client.get("/api/v1/pnl", params={"by": "moon"}).status_code == 422
     assert client.get("/api/v1/trades", params={"cursor": "x"}).status_code == 422
     assert client.get("/api/v1/pnl", headers={"Authorization": ""}).status_code == 401
+
+
+def test_findings_are_read_over_http(client: httpx.Client, record: Record, database_url: str) -> None:
+    fills = FillRows(record, database_url, account="PA7")
+    insert = (
+        "INSERT INTO finding (finding_id, account_number, executor_id, kind, symbol, state, facts, closed_at)"
+        " VALUES (gen_random_uuid(), 'PA7', 'argo', 'foreign_position', %s, %s, '{\"broker\": \"3\"}', %s::timestamptz)"
+    )
+    for symbol, state, closed_at in [("AAPL", "open", None), ("MSFT", "suspected", None), ("IBM", "healed", "now")]:
+        fills.run(insert, symbol, state, closed_at)
+    fills.run("INSERT INTO reconciliation (account_number, executor_id, read_at) VALUES ('PA7', 'argo', now())")
+
+    body = client.get("/api/v1/findings").json()
+    of_firm = client.get("/api/v1/findings", params={"executor": "prop_firm"}).json()
+
+    assert [(each["executor_id"], each["clean"], each["at"] is None) for each in body["executors"]] == [
+        ("argo", False, False),
+        ("prop_firm", False, True),
+    ]
+    assert [(each["symbol"], each["state"], each["facts"]) for each in body["findings"]] == [
+        ("AAPL", "open", {"broker": "3"}),
+        ("IBM", "healed", {"broker": "3"}),
+    ]
+    assert set(body["findings"][0]) == {"finding_id", "executor_id", "kind", "symbol", "state", "facts", "remedy"}
+    assert of_firm["findings"] == []

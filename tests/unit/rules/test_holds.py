@@ -4,13 +4,18 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from pipeline.accounts.exposure import Book, Pending
+from pipeline.model.findings import EntryGate, FindingKind
 from pipeline.model.orders import OrderSide
-from tests.rule_cases import NOW, STANDING, case, position, signal, tuned
-from workers.rules.case import EntriesRefused, Recent
+from pipeline.model.signals import Intent
+from pipeline.store.rows import Role
+from tests.rule_cases import NOW, STANDING, case, earlier, go, position, signal, tuned
+from workers.rules.case import EntriesRefused, Hold, Recent
+from workers.rules.decide import decide, still_go
 from workers.rules.holds import hold
 
 CIRCUIT = {"consecutive_rejections": 3}
@@ -162,3 +167,22 @@ def test_an_entry_waits_while_the_value_of_a_position_is_not_known() -> None:
     assert code(book=Book(unreadable=("XY Z",))) == "account_unreadable"
     assert code(book=Book(positions=(unpriced,))) == "account_unreadable"
     assert code(book=Book(positions=(replace(unpriced, current_price=Decimal(5)),))) is None
+
+
+def test_entries_wait_for_a_reconcile_and_while_record_and_broker_differ() -> None:
+    differs = EntryGate(is_reconciled=True, finding_id=UUID(int=7), kind=FindingKind.FOREIGN_ORDER)
+
+    assert code(gate=EntryGate(is_reconciled=False)) == "not_reconciled"
+    assert code(gate=differs) == "quarantined"
+    assert code(gate=EntryGate(is_reconciled=True)) is None
+
+
+@pytest.mark.parametrize("kind", [None, FindingKind.ORDER_GONE])
+def test_the_same_entry_is_not_sent_again_meanwhile_and_an_exit_always_goes(kind: FindingKind | None) -> None:
+    gate = EntryGate(is_reconciled=kind is not None, kind=kind)
+    again = still_go(case(signal(), gate=gate), earlier(side="buy"))
+    closing = case(signal("SELL", intent=Intent.CLOSE), held=5, gate=gate)
+
+    assert isinstance(again, Hold)
+    assert go(decide(closing)).role is Role.EXIT
+    assert still_go(closing, earlier(side="sell", role=Role.EXIT)) is None

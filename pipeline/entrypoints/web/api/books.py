@@ -1,4 +1,4 @@
-"""`GET /api/v1/positions`, `/trades` and `/pnl`: what is held, what was closed, and the profit."""
+"""`GET /api/v1/positions`, `/trades`, `/pnl` and `/findings`: positions, profit, and what differs from the record."""
 
 from fastapi import APIRouter
 
@@ -8,6 +8,8 @@ from pipeline.entrypoints.web.api.errors import COMMON
 from pipeline.entrypoints.web.api.parameters import Cursor, Executor, Limit, Since, Symbol, page
 from pipeline.operations.tokens import Scope
 from pipeline.views.book_schemas import HeldPosition, ProfitView, TradeView
+from pipeline.views.findings import FindingsView
+from pipeline.views.findings import findings as list_findings
 from pipeline.views.positions import positions as list_positions
 from pipeline.views.profit import By, profit
 from pipeline.views.schemas import Page
@@ -42,5 +44,10 @@ def router(context: WebContext) -> APIRouter:
         """Sum up the profit of trades that were closed since a time, and of what is open now."""
         found = profit(context.record, context.executors, by=by, executor_id=executor, since=since)
         return [each.view() for each in found]
+
+    @routes.get("/api/v1/findings")
+    def findings(*, executor: Executor = None) -> FindingsView:
+        """List what differs between the accounts and the record: what is open, and what ended in the last hour."""
+        return list_findings(context.record, [each for each in context.executors if executor in {None, each}])
 
     return routes

@@ -1,0 +1,90 @@
+"""Adopt what others did at an account: their orders are known from then on, and their quantities are ours to count."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import DictRow
+
+from pipeline.accounts.findings import Finding
+from pipeline.model.findings import ADOPTABLE, MANUAL, OF_POSITIONS, FindingState
+from pipeline.store.query import execute, fetch_maybe, fetch_one
+from pipeline.store.record import Record
+from pipeline.store.statements import sql
+
+log = structlog.get_logger(__name__)
+
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adoption:
+    """The change of the recorded holdings that makes them equal to the broker's position."""
+
+    #: What is taken from the strategies, unsigned.
+    less: Decimal
+    #: What is added to the strategy `manual`, signed.
+    more: Decimal
+
+
+def adoption_of(*, broker: Decimal, record: Decimal) -> Adoption:
+    """Return the change from *record* to *broker*, both signed.
+
+    A smaller position is taken from those who hold it. What is more, or on the other side, belongs to `manual`.
+    """
+    if broker * record < 0:
+        return Adoption(less=abs(record), more=broker)
+    if abs(broker) < abs(record):
+        return Adoption(less=abs(record) - abs(broker), more=_ZERO)
+    return Adoption(less=_ZERO, more=broker - record)
+
+
+def adopt(
+    record: Record, executor_ids: Iterable[str], *, symbol: str | None = None, by: str, why: str | None
+) -> list[Finding]:
+    """Adopt the open findings of these executors, of *symbol* only if it is given; return those that were adopted.
+
+    A position is left out if one of our own orders has changed it since the finding was last seen: the next reconcile
+    has the new figures. Running it again changes nothing.
+
+    Raises:
+        RecordUnavailable: PostgreSQL is away.
+    """
+    values = {"executor_ids": list(executor_ids), "kinds": [kind.value for kind in ADOPTABLE], "symbol": symbol}
+    found = record.all(Finding, sql("reconcile", "adoptable"), values)
+    adopted = [each for each in found if record.run(partial(_adopt, finding=each, by=by, why=why))]
+    for each in adopted:
+        log.info("finding.adopted", executor_id=each.executor_id, finding=each.kind.value, symbol=each.symbol, by=by)
+    return adopted
+
+
+def _adopt(connection: Connection[DictRow], *, finding: Finding, by: str, why: str | None) -> bool:
+    key = {"finding_id": finding.finding_id, "account_number": finding.account_number, "symbol": finding.symbol}
+    execute(connection, sql("reconcile", "lock"), key)
+    present = fetch_maybe(connection, Finding, sql("reconcile", "lock_finding"), key)
+    if present is None or present.state is not FindingState.OPEN:
+        # This may be the second run of a transaction that was committed, although its answer was lost.
+        return present is not None and (present.state, present.closed_by) == (FindingState.ADOPTED, by)
+    if present.kind in OF_POSITIONS and not _hold(connection, present):
+        return False
+    execute(connection, sql("reconcile", "adopt"), key | {"by": by, "why": why})
+    execute(connection, sql("reconcile", "release"), key | {"executor_id": finding.executor_id})
+    return True
+
+
+def _hold(connection: Connection[DictRow], finding: Finding) -> bool:
+    """Make the holdings equal to the broker's position; return False if they are not those of the finding any more."""
+    broker, record = Decimal(finding.facts["broker"]), Decimal(finding.facts["record"])
+    values = {"account_number": finding.account_number, "symbol": finding.symbol, "manual": MANUAL}
+    if fetch_one(connection, Decimal, sql("reconcile", "held"), values) != record:
+        return False
+    change = adoption_of(broker=broker, record=record)
+    if change.less:
+        side = Decimal(1 if record > 0 else -1)
+        execute(connection, sql("reconcile", "take"), values | {"less": change.less, "side": side})
+    if change.more:
+        execute(connection, sql("reconcile", "give"), values | {"more": change.more})
+    return True
