@@ -23,6 +23,7 @@ from pipeline.queues.queue import ExecutionQueue
 from pipeline.store.record import Record
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.queue_watch import QueueWatch
+from workers.keeper.task_watch import TaskWatch
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +40,12 @@ def alert_tasks(
     queues: ExecutionQueue,
     stop: threading.Event,
     leads: Callable[[], bool],
+    watched: TaskWatch,
 ) -> list[PeriodicTask]:
     """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
     task = partial(PeriodicTask, stop=stop, leads=leads)
     watch = QueueWatch(record=record, queues=queues, executor_ids=tuple(executors))
-    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition]
+    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition, watched.condition]
     monitor = AlertMonitor(record=record, executors=executors, conditions=checked)
     delivery = AlertDelivery(record=record, alerts=alerts)
     tasks = [

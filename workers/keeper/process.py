@@ -42,6 +42,7 @@ from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.poll_trigger import PollTrigger
 from workers.keeper.restored_stops import RestoredStops
+from workers.keeper.task_watch import TaskWatch
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,8 @@ def keep(
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
     # These tasks do not count for the keeper's health: an alert channel that hangs is no fault of the keeper.
-    alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
+    watched = TaskWatch(tasks=tasks, runtimes=runtimes)
+    alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads, watched=watched)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
     )
@@ -170,7 +172,8 @@ def _health(tasks: Sequence[PeriodicTask], leadership: Leadership) -> tuple[bool
     late = {task.name: round(task.behind_s(now), 1) for task in tasks if task.behind_s(now) > _LATE_AFTER_S}
     slowest = max(tasks, key=lambda task: task.behind_s(now))
     lag = {"slowest": slowest.name, "behind_s": round(slowest.behind_s(now), 1)}
-    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, **lag}
+    failing = {task.name: task.failure.__name__ for task in tasks if task.failure is not None}
+    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, "failing": failing, **lag}
 
 
 def _close(

@@ -8,7 +8,7 @@ from config.schema.executor import Executors
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.brokers import check_broker
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus
-from pipeline.entrypoints.doctor.processes import check_processes
+from pipeline.entrypoints.doctor.processes import check_keeper_lag, check_processes
 from pipeline.entrypoints.doctor.servers import check_postgres, check_queues, check_redis
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
@@ -40,6 +40,7 @@ class Readiness:
             try:
                 findings += check_queues(self._redis_url, self._record, self._executors)
                 findings += check_processes(self._record, tuple(self._executors))
+                findings += check_keeper_lag(self._record)
             except RecordUnavailable as error:
                 findings[0] = CheckResult(name=postgres.name, status=CheckStatus.CRITICAL, saw=str(error))
         return findings + [broker.result() for broker in brokers]
