@@ -26,7 +26,7 @@ def trades(
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
     after: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List closed trades, newest first: the part of each entry that one exit closed, with its profit before fees.
