@@ -167,7 +167,7 @@ def _patch_dashboard(connection: Redis) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it, 1 when the port is taken."""
+    """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it or the port is taken."""
     parser = argparse.ArgumentParser("python -P -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard")
     parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
     options = parser.parse_args(arguments)
@@ -175,21 +175,16 @@ def main(arguments: list[str] | None = None) -> int:
         watch_lifeline()
         settings = effective(located_settings())
         redis_url, token = _required(settings)
-    except ConfigInvalid as error:
-        sys.stderr.writelines(f"{printable(str(problem))}\n" for problem in error.problems)
+        port = options.port or settings.port or PORT
+        listener = listening_socket(LOOPBACK, port)
+    except (ConfigInvalid, NotPossible) as error:
+        sys.stderr.writelines(f"{printable(str(each))}\n" for each in getattr(error, "problems", (error,)))
         return 2
     configure_logs(settings.log, process="rq_dashboard")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    port = options.port or settings.port or PORT
-    try:
-        listener = listening_socket(LOOPBACK, port)
-    except NotPossible as error:
-        sys.stderr.write(f"rq_dashboard: {printable(str(error))}\n")
-        return 1
     server = make_server(make_app(redis_url, token), settings.allowed_hosts)
     log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
-    config = uvicorn.Config(server, lifespan="off", **server_settings())
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(server, lifespan="off", **server_settings())).run(sockets=[listener])
     return 0
 
 

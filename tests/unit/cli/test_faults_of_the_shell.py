@@ -69,8 +69,8 @@ def test_rq_dashboard_on_a_taken_port_is_one_line(tmp_path: Path) -> None:
             check=False, cwd=tmp_path, env=env, capture_output=True, text=True,
         )  # fmt: skip
 
-    said = f"rq_dashboard: cannot listen on 127.0.0.1:{port}: Address already in use\n"
-    assert (ended.returncode, ended.stderr) == (1, said)
+    said = f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
 
 
 def test_an_early_interrupt_is_one_line(tmp_path: Path) -> None:
