@@ -3,9 +3,9 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TextIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import structlog
 from pydantic import SecretStr
@@ -22,7 +22,9 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # The scheme itself is not matched: a search for it would start again at each letter of a long text.
-_LOGIN_IN_URL = re.compile(r"(?<=[a-z0-9+.\-])(?P<before>://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+_LOGIN_IN_URL = re.compile(r"(?<=[a-z0-9+.\-])(?P<before>://[^\s:/@]*:)(?P<password>[^\s@/]+)(?=@)", re.IGNORECASE)
+_PASSWORD_IN_QUERY = re.compile(r"(?<=[?&])(?P<before>(?:ssl)?password=)[^&\s\"']+", re.IGNORECASE)
+_PART_OF_QUERY = re.compile(r"[?&]([^=&\s]{1,100})=([^&\s]*)")
 
 # A shorter value is not masked: it occurs in too many ordinary words.
 _SHORTEST_SECRET = 4
@@ -41,19 +43,25 @@ _secrets: set[str] = set()
 
 
 def register_secret(value: SecretStr | str | None) -> None:
-    """Mask *value* in every log line from now on; of a URL, mask its password."""
+    """Mask *value* in every log line from now on; of a URL, mask its passwords, also those in its query."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if text is None or len(text) < _SHORTEST_SECRET:
         return
     if "://" not in text:
         _secrets.add(text)
         return
-    try:
-        password = urlsplit(text).password
-    except ValueError:
-        return
-    # The address may be logged, but not its password, neither percent-encoded nor decoded.
-    _secrets.update(form for form in {password, unquote(password or "")} if form and len(form) >= _SHORTEST_SECRET)
+    # The address may be logged, but not its passwords, neither percent-encoded nor decoded.
+    for password in _passwords_in(text):
+        _secrets.update(form for form in (password, unquote(password)) if len(form) >= _SHORTEST_SECRET)
+
+
+def _passwords_in(address: str) -> Iterator[str]:
+    login = _LOGIN_IN_URL.search(address)
+    if login is not None:
+        yield login["password"]
+    for name, value in _PART_OF_QUERY.findall(address):
+        if unquote(name).endswith("password"):
+            yield value
 
 
 def masked(value: Any, *, name: str = "") -> Any:
@@ -170,4 +178,5 @@ def _masked_text(text: str) -> str:
 def _without_secrets(text: str) -> str:
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return _LOGIN_IN_URL.sub(rf"\g<before>{MASK}", text)
+    text = _LOGIN_IN_URL.sub(rf"\g<before>{MASK}", text)
+    return _PASSWORD_IN_QUERY.sub(rf"\g<before>{MASK}", text)

@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from config.schema.addresses import normal_address
@@ -12,18 +14,48 @@ from config.schema.broker_hosts import is_alpacas
 SHORTEST_TOKEN = 16
 
 
+# One `@` at most, and no `@` in a query: a parser that found another end of the login would take a part of the password
+# for the host. Its error would then print that part.
+_DATABASE = re.compile(r"postgres(?:ql)?://(?:[^@/\[\]\s]*@)?[^@?\s]*(?:\?[^@\s]*)?")
+_REDIS = re.compile(r"(?:rediss?|unix)://(?:[^@/?#\[\]\s]*@)?[^@?#\s]*(?:\?[^@#\s]*)?")
+_BAD_CODE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ENCODED = "with the special characters of the login percent-encoded: % as %25, @ as %40, / as %2F, # as %23"
+
+
 def database_address(value: SecretStr) -> SecretStr:
-    """Return *value* if it is an address of PostgreSQL; else raise ValueError."""
-    if urlsplit(value.get_secret_value()).scheme not in {"postgresql", "postgres"}:
+    """Return *value* if PostgreSQL's client takes it for an address; else raise ValueError without a part of it."""
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("an address that begins with postgresql:// is expected")
+    if not _is_database(value.get_secret_value()):
+        raise ValueError(f"an address like postgresql://user:password@host:port/name is expected, {_ENCODED}")
     return value
+
+
+def _is_database(address: str) -> bool:
+    try:
+        # The ports of several hosts are separated by commas.
+        port = str(conninfo_to_dict(address).get("port") or "")
+    except psycopg.ProgrammingError:
+        return False
+    return _DATABASE.fullmatch(address) is not None and re.fullmatch(r"[0-9,]*", port) is not None
 
 
 def redis_address(value: SecretStr) -> SecretStr:
-    """Return *value* if it is an address of Redis; else raise ValueError."""
-    if urlsplit(value.get_secret_value()).scheme not in {"redis", "rediss", "unix"}:
+    """Return *value* if it is an address of Redis; else raise ValueError, without a part of it."""
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("an address that begins with redis://, rediss:// or unix:// is expected")
+    if not _is_redis(value.get_secret_value()):
+        raise ValueError(f"an address like redis://:password@host:port/number is expected, {_ENCODED}")
     return value
+
+
+def _is_redis(address: str) -> bool:
+    if _REDIS.fullmatch(address) is None or _BAD_CODE.search(address):
+        return False
+    try:
+        return (urlsplit(address).port or 0) >= 0
+    except ValueError:
+        return False
 
 
 def token(value: SecretStr) -> SecretStr:

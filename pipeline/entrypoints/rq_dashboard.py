@@ -45,7 +45,7 @@ from config.services import effective
 from pipeline.entrypoints.rq_dashboard_pages import protect_pages
 from pipeline.entrypoints.supervisor.lifeline import watch_lifeline
 from pipeline.entrypoints.supervisor.servers.addresses import LOOPBACK
-from pipeline.model.errors import ConfigInvalid, Problem
+from pipeline.model.errors import ConfigInvalid, NotPossible, Problem
 from pipeline.model.texts import printable
 from pipeline.operations.guesses import Guesses
 from pipeline.queues.jobs import BoundedJob, text_of
@@ -167,24 +167,24 @@ def _patch_dashboard(connection: Redis) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it."""
+    """Serve the dashboard until SIGTERM; return 2 when the settings do not allow it or the port is taken."""
     parser = argparse.ArgumentParser("python -P -m pipeline.entrypoints.rq_dashboard", description="Serve rq-dashboard")
     parser.add_argument("--port", type=int, help=f"default: $PORT, else {PORT}")
     options = parser.parse_args(arguments)
-    watch_lifeline()
     try:
+        watch_lifeline()
         settings = effective(located_settings())
         redis_url, token = _required(settings)
-    except ConfigInvalid as error:
-        sys.stderr.writelines(f"{printable(str(problem))}\n" for problem in error.problems)
+        port = options.port or settings.port or PORT
+        listener = listening_socket(LOOPBACK, port)
+    except (ConfigInvalid, NotPossible) as error:
+        sys.stderr.writelines(f"{printable(str(each))}\n" for each in getattr(error, "problems", (error,)))
         return 2
     configure_logs(settings.log, process="rq_dashboard")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    port = options.port or settings.port or PORT
     server = make_server(make_app(redis_url, token), settings.allowed_hosts)
     log.info("dashboard.started", url=f"http://{LOOPBACK}:{port}", user=USER)
-    config = uvicorn.Config(server, lifespan="off", **server_settings())
-    uvicorn.Server(config).run(sockets=[listening_socket(LOOPBACK, port)])
+    uvicorn.Server(uvicorn.Config(server, lifespan="off", **server_settings())).run(sockets=[listener])
     return 0
 
 

@@ -16,6 +16,13 @@ WHERE state = 'unknown'
 GROUP BY executor_id
 ORDER BY executor_id
 
+-- name: late_books
+-- Symbols whose fills changed, with the earliest of these fills before the given time, and whose books are not computed.
+SELECT account_number, symbol
+FROM fill_change
+WHERE since < clock_timestamp() - %(older_than)s::interval
+ORDER BY account_number, symbol
+
 -- name: last_fill
 SELECT e.mode, o.symbol, o.side, o.filled_quantity, o.filled_average_price, o.filled_at,
     clock_timestamp() - o.filled_at AS ago

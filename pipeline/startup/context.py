@@ -53,8 +53,8 @@ def settings_for_a_person(command: str, *, anywhere: bool = False) -> Settings:
     settings = settings_for(command, level=logging.ERROR, anywhere=anywhere)
     if not anywhere:
         require_home(settings)
-    # The command itself prints which server is away.
-    for name in ("pipeline.model.outages", "pipeline.store.failures"):
+    # The command itself prints which server is away, and whose books cannot be computed.
+    for name in ("pipeline.model.outages", "pipeline.store.failures", "pipeline.accounts.books.settle"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return settings
 

@@ -29,6 +29,11 @@ class GuardedBroker:
         #: Identifies the broker's address and the account's keys without revealing them.
         self.keys = keys
 
+    @property
+    def fails(self) -> bool:
+        """Return whether the broker gave no answer to the last request of this process."""
+        return self._guard.outage.failing
+
     def urgent(self) -> GuardedBroker:
         """Return the same broker, with all its requests paid for as urgent."""
         return GuardedBroker(self._broker, replace(self._guard, purpose=Purpose.URGENT), keys=self.keys)

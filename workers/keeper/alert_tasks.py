@@ -28,6 +28,7 @@ from workers.keeper.event_delivery import EventDelivery
 from workers.keeper.event_post import EventPost
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.queue_watch import QueueWatch
+from workers.keeper.task_watch import TaskWatch
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +46,15 @@ def alert_tasks(
     queues: ExecutionQueue,
     stop: threading.Event,
     leads: Callable[[], bool],
+    watched: TaskWatch,
 ) -> list[PeriodicTask]:
     """Return the tasks, not started. Each has its own thread, so that a slow channel delays no other task."""
     task = partial(PeriodicTask, stop=stop, leads=leads)
     watch = QueueWatch(record=record, queues=queues, executor_ids=tuple(executors))
     url, secret = alerts.settings.events.url, alerts.events_secret
     undelivered = undelivered_events(has_receiver=url is not None)
-    checked = [limits, *conditions(alerts.settings.execution_rate), watch.condition, undelivered]
+    rate = alerts.settings.execution_rate
+    checked = [limits, *conditions(rate), watch.condition, watched.condition, undelivered]
     monitor = AlertMonitor(record=record, executors=executors, conditions=checked)
     delivery = AlertDelivery(record=record, alerts=alerts)
     tasks = [

@@ -42,15 +42,26 @@ class PeriodicTask(threading.Thread):
         self._leads = leads
         self._failures = 0
         self.last_good_at: float | None = None
+        # Until the first success, delays count from here: from the start of the thread, or of the leadership.
+        self._begun_at: float | None = None
+        #: The class of the error with which the last run failed; None after a success.
+        self.failure: type[Exception] | None = None
 
     def behind_s(self, now: float) -> float:
-        """Return by how many seconds the next run is late at *now* (monotonic); 0 before the first success."""
-        return 0.0 if self.last_good_at is None else max(now - self.last_good_at - self._every_s, 0.0)
+        """Return by how many seconds the next success is late at *now* (monotonic); 0 before the thread has started."""
+        times = [at for at in (self._begun_at, self.last_good_at) if at is not None]
+        return max(now - max(times) - self._every_s, 0.0) if times else 0.0
 
     def run(self) -> None:
         """Run the task until *stop* is set."""
+        self._begun_at = time.monotonic()
         while not self._stop_asked.is_set():
-            self._stop_asked.wait(self._run_task() if self._leads() else self._every_s)
+            if self._leads():
+                pause_s = self._run_task()
+            else:
+                # A task that may not run is not late.
+                pause_s, self._begun_at, self.failure = self._every_s, time.monotonic(), None
+            self._stop_asked.wait(pause_s)
 
     def _run_task(self) -> float:
         """Run the task once and return the pause before the next run, in seconds."""
@@ -59,10 +70,12 @@ class PeriodicTask(threading.Thread):
         except (Unavailable, NotPossible) as error:
             log.debug("keeper.waits", task=self.name, error=str(error))
             self._failures += 1
+            self.failure = type(error)
             return _BACKOFF.after(self._failures) * random.uniform(0.5, 1.0)  # noqa: S311 -- not a secret
-        except Exception:
+        except Exception as error:
             log.exception("keeper.task_failed", task=self.name)
+            self.failure = type(error)
             return _LONGEST_PAUSE_S
         self.last_good_at = time.monotonic()
-        self._failures = 0
+        self._failures, self.failure = 0, None
         return 0.0 if done and not self._paced else self._every_s

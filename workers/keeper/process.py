@@ -43,6 +43,7 @@ from workers.keeper.poll_trigger import PollTrigger
 from workers.keeper.reconcile_task import ReconcileTask
 from workers.keeper.reconciliation import Reconciliation
 from workers.keeper.restored_stops import RestoredStops
+from workers.keeper.task_watch import TaskWatch
 
 log = structlog.get_logger(__name__)
 
@@ -102,8 +103,9 @@ def keep(
         *_executor_tasks(task, record, runtimes, pools, intake, who),
         task("journals", _JOURNALS_EVERY_S, partial(import_journals, record, settings.home, by=who)),
     ]
+    watched = TaskWatch(tasks=tasks, runtimes=runtimes)
     # These tasks do not count for the keeper's health: a channel or a receiver that hangs is no fault of the keeper.
-    alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads)
+    alerting = alert_tasks(record, executors, alerts, queues=queues, stop=stop, leads=leadership.leads, watched=watched)
     heartbeat = Heartbeat(
         database_url, kind="keeper", name="keeper", health=lambda: _health(tasks, leadership), executors=executors
     )
@@ -176,7 +178,8 @@ def _health(tasks: Sequence[PeriodicTask], leadership: Leadership) -> tuple[bool
     late = {task.name: round(task.behind_s(now), 1) for task in tasks if task.behind_s(now) > _LATE_AFTER_S}
     slowest = max(tasks, key=lambda task: task.behind_s(now))
     lag = {"slowest": slowest.name, "behind_s": round(slowest.behind_s(now), 1)}
-    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, **lag}
+    failing = {task.name: task.failure.__name__ for task in tasks if task.failure is not None}
+    return not (late and leadership.leads()), {"leads": leadership.leads(), "late": late, "failing": failing, **lag}
 
 
 def _close(

@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 Key = dict[str, Any]
 
+# The symbols whose books this process last failed to compute, with their accounts.
+_failed: set[tuple[str, str]] = set()
+
 _PATIENCE_S = 2.0
 _PAUSE_S = 0.02
 
@@ -71,6 +74,7 @@ def settle(record: Record, *, limit: int | None = None) -> int:
     """
     changed = record.all(_Symbol, sql("books", "changed"), {"limit": limit})
     for symbol in changed:
+        name = (symbol.account_number, symbol.symbol)
         try:
             _settle_or_wait(record, asdict(symbol))
         except TradewireError:
@@ -78,7 +82,15 @@ def settle(record: Record, *, limit: int | None = None) -> int:
         except Exception:
             # A fault in the books of one symbol must not hide those of all others.
             log.exception("books.failed", account=symbol.account_number, symbol=symbol.symbol)
+            _failed.add(name)
+        else:
+            _failed.discard(name)
     return len(changed)
+
+
+def failed_symbols() -> list[str]:
+    """Return the symbols whose books the last `settle` of this process failed to compute, each with its account."""
+    return [f"{symbol} ({account})" for account, symbol in sorted(_failed)]
 
 
 def _settle_or_wait(record: Record, key: Key) -> None:

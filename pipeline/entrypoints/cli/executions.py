@@ -28,7 +28,7 @@ def executions(
     status: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
     after: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first."""

@@ -6,6 +6,7 @@ import typer
 
 from pipeline.entrypoints.cli.options import Since
 from pipeline.entrypoints.cli.output import echo_lines
+from pipeline.entrypoints.cli.tables import end_if_books_failed
 from pipeline.model.times import moment_of
 from pipeline.startup.arguments import check_name, parsed
 from pipeline.startup.context import open_record, settings_for_a_person, since
@@ -41,3 +42,4 @@ def export(
         )
     if not count:
         check_name(settings, executor)
+    end_if_books_failed()

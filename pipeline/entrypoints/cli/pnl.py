@@ -10,7 +10,7 @@ import typer
 
 from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.entrypoints.cli.output import echo, echo_json
-from pipeline.entrypoints.cli.tables import age, currencies, last_readings, money, print_table
+from pipeline.entrypoints.cli.tables import age, currencies, end_if_books_failed, last_readings, money, print_table
 from pipeline.startup.arguments import check_name
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
 from pipeline.views.profit import By, Profit, profit
@@ -50,6 +50,7 @@ def pnl(
             echo(f"{executor_id}: at prices of {age(reading).total_seconds():.0f} s ago", err=True)
     if unknown := sum(each.unknown for each in rows):
         echo(f"{unknown} trades have an unknown profit, which `realised` lacks.", err=as_json)
+    end_if_books_failed()
 
 
 def _print(rows: Sequence[Profit], by: By, units: Mapping[str, str]) -> None:

@@ -14,7 +14,17 @@ from config.schema.settings import Settings
 from pipeline.accounts.snapshot import Snapshot
 from pipeline.entrypoints.cli.options import AsJson
 from pipeline.entrypoints.cli.output import echo, echo_json
-from pipeline.entrypoints.cli.tables import UNKNOWN, age, currencies, group_of, last_readings, money, print_table, sums
+from pipeline.entrypoints.cli.tables import (
+    UNKNOWN,
+    age,
+    currencies,
+    end_if_books_failed,
+    group_of,
+    last_readings,
+    money,
+    print_table,
+    sums,
+)
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable, ConfigInvalid
 from pipeline.startup.arguments import executor_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person
@@ -59,6 +69,7 @@ def positions(
     for executor_id, failure in failures.items():
         if failure is not None:
             echo(f"{executor_id}: the account cannot be read: {failure}; {_age(readings[executor_id])}", err=True)
+    end_if_books_failed()
 
 
 def _read(executor: ExecutorSettings, settings: Settings, record: Record) -> str | None:

@@ -19,8 +19,8 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 def main() -> None:
     """Run the command. Exit 2 for a wrong setting or argument or a missing database right, and 1 for other errors."""
     closed = replace_closed_outputs()
-    watch_lifeline()
     try:
+        watch_lifeline()
         _run(closed)
     except ConfigInvalid as error:
         for problem in error.problems:

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
+import typer
+
+from pipeline.accounts.books.settle import failed_symbols
 from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.entrypoints.cli.output import echo
 from pipeline.store.record import Record
@@ -62,3 +65,14 @@ def print_table(headings: Row, rows: Sequence[Row], *, left: int) -> None:
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         echo("  ".join(cells).rstrip())
+
+
+def end_if_books_failed() -> None:
+    """End the command with code 1, and say why, if the books of a symbol could not be computed for it."""
+    if failed := failed_symbols():
+        echo(
+            f"the books of {', '.join(failed)} cannot be computed, so their trades and holdings are missing or old: "
+            "the log of `tradewire keep` has the error (`books.failed`)",
+            err=True,
+        )
+        raise typer.Exit(1)

@@ -9,7 +9,16 @@ import typer
 from config.schema.fields import plain
 from pipeline.entrypoints.cli.options import AsJson, Since
 from pipeline.entrypoints.cli.output import echo, echo_json
-from pipeline.entrypoints.cli.tables import UNKNOWN, currencies, group_of, last_readings, money, print_table, sums
+from pipeline.entrypoints.cli.tables import (
+    UNKNOWN,
+    currencies,
+    end_if_books_failed,
+    group_of,
+    last_readings,
+    money,
+    print_table,
+    sums,
+)
 from pipeline.model.errors import ConfigInvalid
 from pipeline.startup.arguments import check_name, symbol_of
 from pipeline.startup.context import executors_for, open_record, settings_for_a_person, since
@@ -26,7 +35,7 @@ def trades(
     executor: Annotated[str | None, typer.Option(help="Only of this executor.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only of this symbol.")] = None,
     after: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="List at most this many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List closed trades, newest first: the part of each entry that one exit closed, with its profit before fees.
@@ -52,6 +61,7 @@ def trades(
         _print(page.items, modes, units)
         if page.has_more:
             echo(f"The newest {limit}; there are more. `tradewire export trades` writes all.")
+    end_if_books_failed()
 
 
 def _print(trades: Sequence[TradeView], modes: Mapping[str, str], units: Mapping[str, str]) -> None:

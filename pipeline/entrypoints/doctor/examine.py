@@ -7,6 +7,7 @@ from config.left_over import left_over_variables
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.alerts import check_alerts
+from pipeline.entrypoints.doctor.books import check_books
 from pipeline.entrypoints.doctor.brokers import BrokerCheck, check_broker_and_clock
 from pipeline.entrypoints.doctor.budgets import check_budgets
 from pipeline.entrypoints.doctor.clocks import (
@@ -90,6 +91,7 @@ def _check_record(record: Record, executors: Mapping[str, ExecutorSettings], clo
     yield from check_work(record, executors)
     yield from check_reconciliation(record, executors)
     yield from check_unreadable_rows(record, executors)
+    yield check_books(record)
     yield from check_budgets(record, executors)
     yield check_record_clock(clock)
 

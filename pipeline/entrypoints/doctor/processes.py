@@ -80,11 +80,13 @@ def _lag(leaders: Sequence[Mapping[str, Any]]) -> CheckResult:
     behind_s, slowest = float(facts.get("behind_s") or 0.0), facts.get("slowest")
     if slowest is None or behind_s < _LATE_S:
         return ok("keeper lag", f"it leads; its slowest task is {behind_s:.1f} s behind")
+    failure = (facts.get("failing") or {}).get(slowest)
+    cause = "A server that this task uses (a broker, Redis, PostgreSQL) is away or slow."
     return CheckResult(
         name="keeper lag",
         status=CheckStatus.CRITICAL if behind_s >= _VERY_LATE_S else CheckStatus.WARNING,
         saw=f"it leads; its task `{slowest}` is {behind_s:.1f} s behind",
-        cause="A server that this task uses (a broker, Redis, PostgreSQL) is away or slow.",
+        cause=cause if failure is None else f"The task `{slowest}` fails with {failure} each time.",
         remedy="See the other findings and the keeper's log (`keeper.waits`, `keeper.task_failed`).",
     )
 
@@ -109,6 +111,6 @@ def _unwell(process: LivingProcess) -> CheckResult:
     return warning(
         f"{process.kind} {process.name}",
         f"alive, and reports that it is not well: {facts}"[:300],
-        cause="A server that it needs is away or does not answer.",
+        cause="One of its tasks fails, or a server that it needs is away or does not answer.",
         remedy="See its log.",
     )

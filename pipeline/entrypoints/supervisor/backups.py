@@ -76,7 +76,8 @@ def read_backup(url: str, file: Path, *, by: str) -> None:
         if _has_record(url):
             raise NotPossible("the database holds a record: a backup is only read into an empty one, so create another")
         _run("pg_restore", url, "--list", reads=archive.fileno())
-        database = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        with _connected(url) as connection:
+            database = connection.info.dbname  # An address without a name leads to the database of the user's name.
         flags = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", f"--dbname={database}")
         _run("pg_restore", url, *flags, reads=archive.fileno())
     migrate(url)

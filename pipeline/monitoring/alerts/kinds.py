@@ -26,6 +26,7 @@ class AlertKind(StrEnum):
     WORKER_MISSING = "worker_missing"
     KEEPER_DOWN = "keeper_down"
     KEEPER_WAS_DOWN = "keeper_was_down"
+    KEEPER_TASK = "keeper_task"
     DEAD_LETTER = "dead_letter"
     UNKNOWN = "unknown"
     LIMIT = "limit"
@@ -55,6 +56,8 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
     {
         AlertKind.WORKER_MISSING: 15.0,
         AlertKind.KEEPER_DOWN: 10.0,
+        # After an outage, each task runs again within 2 s.
+        AlertKind.KEEPER_TASK: 5.0,
         AlertKind.SOURCE_SILENT: 5.0,
         AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,

@@ -12,13 +12,18 @@ from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from pipeline.accounts.books.lots import BookFill
 from pipeline.accounts.books.settle import _book_fills as book_fills
-from pipeline.accounts.books.settle import settle
+from pipeline.accounts.books.settle import failed_symbols, settle
+from pipeline.entrypoints.doctor.books import check_books
+from pipeline.entrypoints.doctor.findings import CheckStatus
 from pipeline.store.record import Record
+from tests.command import app
 from tests.integration.accounts.fill_rows import FillRows, expected
 from tests.unit.accounts.books.fills import fill, traded
+from tests.web import LOAD
 
 
 @pytest.fixture
@@ -165,6 +170,30 @@ def test_a_fault_in_the_books_of_one_symbol_does_not_stop_those_of_another(fills
 
     assert [row["symbol"] for row in fills.run("SELECT symbol FROM trade")] == ["MSFT"]
     assert [row["symbol"] for row in fills.run("SELECT symbol FROM fill_change")] == ["AAPL"]
+    assert failed_symbols() == ["AAPL (PA1)"]
+    fills.run("UPDATE fill_change SET since = now() - interval '59 seconds'")
+    assert check_books(fills.record).status is CheckStatus.OK
+    fills.run("UPDATE fill_change SET since = now() - interval '61 seconds'")
+    found = check_books(fills.record)
+    assert (found.status, found.saw) == (CheckStatus.WARNING, "not computed after a fill: AAPL (PA1)")
+
+
+def test_the_commands_of_books_that_cannot_be_computed_name_the_symbol_and_end_with_1(
+    fills: FillRows, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fills.add(*lines("a x exit sell 2 100"), covers=Decimal("NaN"))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(LOAD))
+
+    for command in (["trades"], ["pnl", "--json"], ["export", "trades"]):
+        ended = CliRunner().invoke(app, command)
+
+        said = "the books of AAPL (PA1) cannot be computed, so their trades and holdings are missing or old: "
+        assert (ended.exit_code, ended.stderr.startswith(said)) == (1, True), ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
+
+    fills.run("UPDATE broker_order SET covers = NULL")
+    assert CliRunner().invoke(app, ["trades"]).exit_code == 0
 
 
 def test_a_fill_is_recorded_while_the_books_of_its_symbol_are_computed(fills: FillRows, record: Record) -> None:

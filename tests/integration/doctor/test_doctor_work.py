@@ -97,6 +97,21 @@ def test_the_keepers_lag(core: Core, facts: dict[str, Any], status: CheckStatus)
     assert ("follow argo" in found.saw) is (status is not CheckStatus.OK and bool(facts["leads"]))
 
 
+def test_a_keepers_task_that_fails_is_the_cause_of_its_lag(core: Core) -> None:
+    late = {"slowest": "stops argo", "behind_s": 40.0, "failing": {"stops argo": "AttributeError"}}
+    heartbeat = Heartbeat(
+        core.database_url, kind="keeper", name="keeper", health=lambda: (False, {"leads": True, **late})
+    )
+    with closing(heartbeat):
+        until(lambda: core.rows("SELECT 1 AS one FROM heartbeat"))
+        found = examined(core)["keeper lag"]
+
+    assert (found.status, found.cause) == (
+        CheckStatus.CRITICAL,
+        "The task `stops argo` fails with AttributeError each time.",
+    )
+
+
 def test_a_process_of_another_release_is_named(core: Core) -> None:
     with at_work(core):
         core.rows(

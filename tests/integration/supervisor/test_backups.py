@@ -121,8 +121,9 @@ def test_a_backup_replaces_no_file(home: Path, database_url: str, monkeypatch: p
     assert [entry.name for entry in home.iterdir()] == ["precious"]
 
 
+@pytest.mark.parametrize("named_by", ["address", "PGDATABASE"])
 def test_a_server_of_ones_own_is_restored_into_an_empty_database_only(
-    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch, named_by: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     write(database_url, "before")
@@ -133,7 +134,8 @@ def test_a_server_of_ones_own_is_restored_into_an_empty_database_only(
 
     with pytest.raises(NotPossible, match="holds a record"):
         run("restore", str(home / "record.backup"))
-    monkeypatch.setenv("DATABASE_URL", empty)
+    monkeypatch.setenv("DATABASE_URL", empty if named_by == "address" else with_database(database_url, ""))
+    monkeypatch.setenv("PGDATABASE", home.name)
     run("restore", str(home / "record.backup"))
 
     assert written(empty) == written(database_url) == ["before"]

@@ -458,7 +458,8 @@ def test_with_postgresql_away_the_page_says_so(redis_url: str) -> None:
         answer = client.get("/")
 
     assert answer.status_code == 503
-    assert "PostgreSQL" in answer.text
+    assert "PostgreSQL cannot be reached: try again. Nothing works until it is back." in answer.text
+    assert "127.0.0.1" not in answer.text
 
 
 def test_a_session_may_read_the_api_and_act_with_its_token_against_forgery(client: httpx.Client) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 
 import httpx
@@ -40,17 +42,25 @@ def readiness(core: Core, record: Record) -> Iterator[Readiness]:
 
 
 @pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every call check again."""
+    monkeypatch.setattr("pipeline.entrypoints.web.api.readiness._SHARED_S", 0.0)
+
+
+@pytest.fixture
 def client(core: Core, readiness: Readiness) -> Iterator[httpx.Client]:
     with served(core, readiness) as made:
         yield made
 
 
+@pytest.mark.usefixtures("at_once")
 def test_it_is_ready_when_every_part_is(core: Core, client: httpx.Client) -> None:
     with at_work(core):
         assert critical(client) == set()
     assert critical(client) == {"worker argo", "keeper"}
 
 
+@pytest.mark.usefixtures("at_once")
 def test_without_a_token_it_says_only_whether_it_is_ready(core: Core, client: httpx.Client) -> None:
     with at_work(core):
         ready = client.get("/ready")
@@ -89,6 +99,7 @@ def test_without_postgresql_the_checks_that_read_it_are_left_out(core: Core) -> 
             assert critical(client) == {"postgresql"}
 
 
+@pytest.mark.usefixtures("at_once")
 def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.Client) -> None:
     core.faults({"on": "account", "kind": "drop_before", "count": 2})
     with at_work(core):
@@ -98,9 +109,31 @@ def test_many_requests_share_one_check_of_the_brokers(core: Core, client: httpx.
     assert answers == [{"broker argo"}] * 20
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_redis_that_brings_workers_no_jobs_is_not_ready(core: Core, client: httpx.Client) -> None:
     with at_work(core):
         suspend(core.queues.connection)
         assert critical(client) == {"queues"}
         resume(core.queues.connection)
         assert critical(client) == set()
+
+
+def test_calls_within_a_second_share_one_check(monkeypatch: pytest.MonkeyPatch, readiness: Readiness) -> None:
+    first = readiness.check()
+
+    assert readiness.check() is first
+    monkeypatch.setattr("pipeline.entrypoints.web.api.readiness._SHARED_S", 0.0)
+    assert readiness.check() is not first
+
+
+def test_requests_that_wait_for_a_check_hold_up_no_other_request(client: httpx.Client, readiness: Readiness) -> None:
+    with ThreadPoolExecutor(60) as threads:
+        # The lock is held for as long as a check takes, which is seconds while a broker hangs.
+        with readiness._lock:
+            ready = [threads.submit(httpx.get, f"{client.base_url}/ready", timeout=60) for _ in range(60)]
+            time.sleep(1.0)  # The requests arrive.
+            answer = client.get("/api/v1/signals", headers=BEARER)
+            waiting = [each for each in ready if not each.done()]
+        answers = {each.result().status_code for each in ready}
+
+    assert (answer.status_code, len(waiting), answers) == (200, 60, {503})

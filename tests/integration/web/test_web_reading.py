@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import InvalidSignal
@@ -244,11 +245,17 @@ def test_accounts_show_what_was_last_read(make_core: Callable[..., Core]) -> Non
     assert status["executors"][0]["account"]["account_number"] == after["account_number"]
 
 
-def test_an_absent_record_is_503_in_words(redis_url: str) -> None:
+@pytest.mark.parametrize(
+    "address", ["postgresql://nobody@127.0.0.1:1/nothing", "postgresql://u:ge%zzheim@127.0.0.1:1/d"]
+)
+def test_an_absent_record_is_503_in_words_without_its_address(redis_url: str, address: str) -> None:
     with (
-        Record("postgresql://nobody@127.0.0.1:1/nothing", retry_for_s=0.2) as record,
+        Record(address, retry_for_s=0.2) as record,
+        capture_logs() as lines,
         serving(web_context(record, redis_url)) as client,
     ):
         answer = client.get("/api/v1/signals", headers=BEARER)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "record_unavailable")
+    error = {"code": "record_unavailable", "message": "PostgreSQL cannot be reached: try again"}
+    assert (answer.status_code, answer.json()["error"]) == (503, error)
+    assert [line["error"] for line in lines if line["event"] == "request.record_away"] != []

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,27 @@ def test_a_closed_input_is_named(tmp_path: Path) -> None:
     ended = run(tmp_path, "webhook", "test", "-", preexec_fn=lambda: os.close(0))
 
     assert (ended.returncode, ended.stderr) == (2, "-: standard input is closed\n")
+
+
+def test_a_variable_of_up_that_is_set_by_hand_is_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "reasons", env={"TRADEWIRE_LIFELINE": "abc"}, stdout=subprocess.PIPE)
+
+    said = "TRADEWIRE_LIFELINE: only `tradewire up` sets it; run `unset` on it\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
+
+
+def test_rq_dashboard_on_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    env["TRADEWIRE_API_TOKEN"] = "open-sesame-open-sesame"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", "pipeline.entrypoints.rq_dashboard", "--port", str(port)],
+            check=False, cwd=tmp_path, env=env, capture_output=True, text=True,
+        )  # fmt: skip
+
+    said = f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
 
 
 def test_an_early_interrupt_is_one_line(tmp_path: Path) -> None:

@@ -26,3 +26,11 @@ def test_a_number_that_is_not_finite_or_is_below_zero_is_refused(command: str, n
 
     assert ended.exit_code == 2
     assert "Invalid value for" in ended.output
+
+
+@pytest.mark.parametrize("command", ["executions", "trades", "webhook deliveries", "alerts list"])
+def test_a_limit_that_no_list_can_have_is_refused(command: str) -> None:
+    ended = CliRunner().invoke(app, [*command.split(), "--limit", str(2**63 - 1)])
+
+    assert ended.exit_code == 2
+    assert "Invalid value for" in ended.output

@@ -127,6 +127,32 @@ def test_the_password_of_an_address_is_masked_and_the_rest_stays() -> None:
     assert masked(text) == "cannot reach postgresql://user:***@db.example:5432/name"
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://h/d?user=u&password=pw&sslpassword=p2", "postgresql://h/d?user=u&password=***&sslpassword=***"),
+        ("redis://h/0?password=pw&db=1", "redis://h/0?password=***&db=1"),
+        ("postgresql://u:p[w]?#@h/d", "postgresql://u:***@h/d"),
+    ],
+)
+def test_the_passwords_in_the_query_of_an_address_are_masked(address: str, shown: str) -> None:
+    assert masked(f"record {address} is away") == f"record {shown} is away"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:ge#he?im[n]is@h/d",
+        "postgresql://h/d?password=ge#he?im[n]is",
+        "redis://h?pass%77ord=ge#he?im[n]is",
+    ],
+)
+def test_registering_an_address_masks_every_password_in_it(address: str) -> None:
+    register_secret(address)
+
+    assert masked("it says ge#he?im[n]is here") == "it says *** here"
+
+
 def test_registering_an_address_masks_its_password_alone_in_both_spellings() -> None:
     register_secret("postgresql://user:p%40ssword@db.example/name")
 

@@ -111,6 +111,70 @@ def test_all_bad_variables_are_listed_at_once_by_name(monkeypatch: pytest.Monkey
     assert "two words" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://trader:ge%zzheimnis@10.1.2.3/books",
+        "postgresql://trader:s@geheimnis@10.1.2.3/books",
+        "postgresql://trader:geh/eimnis@10.1.2.3/books",
+        "postgresql://trader:p[geheimnis]w@10.1.2.3/books",
+        "postgresql://trader:geheimnis 1@10.1.2.3/books",
+        "postgresql://10.1.2.3:geheimnis/books",
+        "postgresql://10.1.2.3/books?geheimnis=1",
+        "postgresql://10.1.2.3/books?user=u&password=ge@heimnis",
+        "redis://:geh/eimnis@10.1.2.3/0",
+        "redis://:s@geheimnis@10.1.2.3/0",
+        "redis://:ge%zzheimnis@10.1.2.3/0",
+        "redis://:p[geheimnis]w@10.1.2.3/0",
+        "redis://:geh#eimnis@10.1.2.3/0",
+        "redis://:geh?eimnis@10.1.2.3/0",
+        "redis://10.1.2.3:geheimnis/0",
+        "redis://[geheimnis]/0",
+    ],
+)
+def test_an_address_whose_login_has_to_be_encoded_is_refused_without_a_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    name = "REDIS_URL" if address.startswith("redis") else "DATABASE_URL"
+    monkeypatch.setenv(name, address)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        load_settings()
+
+    (problem,) = caught.value.problems
+    assert problem.key == name
+    assert "% as %25, @ as %40" in problem.message
+    assert not any(part in problem.message for part in ("geh", "heimnis", "eimnis", "10.1.2.3"))
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("DATABASE_URL", "postgresql://u:p%40%25%2F@h:5432/d"),
+        ("DATABASE_URL", "postgres://u:p#?=&w@h/d"),
+        ("DATABASE_URL", "postgresql://postgres@/tradewire?host=%2Ftmp%2Fhome"),
+        ("DATABASE_URL", "postgresql://u:p@h1:5432,h2:5433/d?sslmode=require&password=x"),
+        ("DATABASE_URL", "postgresql://u:p@[::1]:5432/d"),
+        ("DATABASE_URL", "postgresql:///d"),
+        ("REDIS_URL", "redis://:p%40%25%2F@h:6379/1"),
+        ("REDIS_URL", "rediss://u:p@[::1]:6379/1?password=x"),
+        ("REDIS_URL", "unix://u:p@/tmp/valkey.sock?db=1"),
+        ("REDIS_URL", "unix:///tmp/valkey.sock"),
+        ("REDIS_URL", "redis://h"),
+    ],
+)
+def test_addresses_that_the_clients_understand_are_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(name, address)
+
+    settings = load_settings()
+
+    value = settings.database_url or settings.redis_url
+    assert value is not None
+    assert value.get_secret_value() == address
+
+
 def test_settings_are_frozen_and_their_repr_holds_no_secret() -> None:
     settings = Settings(database_url="postgresql://u:hunter2@h/d", api_token="hunter3-and-nine-more")
 

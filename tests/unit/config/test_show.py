@@ -55,6 +55,14 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sma
     assert argo["ARGO_API_SECRET"] == {"value": "***", "origin": "environment"}
 
 
+def test_a_password_in_the_query_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/d?user=u&password=hunter2")
+
+    shown = shown_settings(load_settings())
+
+    assert shown["DATABASE_URL"]["value"] == "postgresql://h/d?user=u&password=***"
+
+
 def test_an_executors_values_are_json_with_their_origin(tmp_path: Path, smallest: str) -> None:
     text = smallest.replace("value = 10", "value = 10.50").replace("drawdown_percent = 10", 'drawdown_percent = "off"')
     (tmp_path / "e.toml").write_text(

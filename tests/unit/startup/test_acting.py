@@ -36,3 +36,11 @@ def test_another_record_is_named_by_its_address(tmp_path: Path, capsys: pytest.C
     write_services(tmp_path, Services(database_url="postgresql://127.0.0.1/other", pids={"up": os.getpid()}))
 
     assert named(capsys) == f"record {URL}: argo (mode unknown)\n"
+
+
+def test_a_password_in_the_query_of_the_address_is_not_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1/d?user=u&password=hunter2")
+
+    assert named(capsys) == "record postgresql://127.0.0.1/d?user=u&password=***: argo (mode unknown)\n"

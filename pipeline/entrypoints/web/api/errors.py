@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from pipeline.model.errors import NotPossible, RecordUnavailable
+from pipeline.model.errors import MissingRights, NotMigrated, NotPossible, RecordFull, RecordUnavailable
 from pipeline.model.reasons import storable
 
 log = structlog.get_logger(__name__)
@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 _SENTENCES = {404: "there is no such page", 405: "this address does not accept that method"}
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 422: "invalid_request"}
 _UNREADABLE = 400
+_AWAY = "PostgreSQL cannot be reached: try again"
 
 
 class ErrorBody(BaseModel):
@@ -51,6 +52,18 @@ def answer(status: int, code: str, message: str, *, headers: Mapping[str, str] |
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
+def sentence_of(error: Exception) -> str:
+    """Return the part of *error* that a client may know, and log the rest.
+
+    The error of PostgreSQL may name its host, or a part of its login.
+    """
+    if not isinstance(error, RecordUnavailable):
+        return str(error)
+    log.warning("request.record_away", error=str(error))
+    # The sentence of these classes is fixed.
+    return str(type(error)()) if isinstance(error, RecordFull | MissingRights | NotMigrated) else _AWAY
+
+
 def add_handlers(app: FastAPI) -> None:
     """Add an answer for every error."""
 
@@ -61,7 +74,7 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RecordUnavailable)
     @app.exception_handler(NotPossible)
     def away(_: Request, error: Exception) -> JSONResponse:
-        return answer(503, "record_unavailable", str(error), headers={"Retry-After": "1"})
+        return answer(503, "record_unavailable", sentence_of(error), headers={"Retry-After": "1"})
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from pipeline.entrypoints.doctor.findings import CheckStatus, findings_json, worst
@@ -12,10 +12,14 @@ from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.model.errors import RecordUnavailable
 from pipeline.startup.listening import nonce_header
 
+# Requests to `/ready` need no token, and wait while a server hangs. They must not take the threads of other requests.
+_THREADS = 2
+
 
 def router(context: WebContext) -> APIRouter:
     """Return the routes. They need no token: a process monitor has none."""
     routes = APIRouter(tags=["health"])
+    threads = CapacityLimiter(_THREADS)
 
     @routes.get("/health")
     def health(response: Response) -> dict[str, str]:
@@ -29,7 +33,7 @@ def router(context: WebContext) -> APIRouter:
 
         With a token or a login that has the scope `read`, the body names each part.
         """
-        findings = await run_in_threadpool(context.readiness.check)
+        findings = await to_thread.run_sync(context.readiness.check, limiter=threads)
         is_ready = worst(findings) is not CheckStatus.CRITICAL
         body: dict[str, Any] = {"status": "ready" if is_ready else "not_ready"}
         if await _may_read(context, request):

@@ -12,9 +12,10 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from pipeline.entrypoints.web.api.auth import Gate
+from pipeline.entrypoints.web.api.errors import sentence_of
 from pipeline.entrypoints.web.api.sessions import FIELD, BrowserSession
 from pipeline.entrypoints.web.page.rendering import HEADERS, page
-from pipeline.model.errors import NotMigrated, NotPossible, RecordUnavailable
+from pipeline.model.errors import NotPossible, RecordUnavailable
 from pipeline.operations.tokens import Holder, Scope
 
 
@@ -70,8 +71,10 @@ class PageRoute(APIRoute):
                 return page("refused.html", status=409, message=str(error))
             except RequestValidationError:
                 return page("refused.html", status=422, message="this address is not understood")
-            except (RecordUnavailable, NotMigrated) as error:
-                return page("refused.html", status=503, message=f"{error}. Nothing works until it is back.")
+            except RecordUnavailable as error:
+                return page(
+                    "refused.html", status=503, message=f"{sentence_of(error)}. Nothing works until it is back."
+                )
 
         return answer
 
