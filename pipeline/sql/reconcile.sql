@@ -112,11 +112,12 @@ WHERE finding_id = %(finding_id)s
     AND state = 'suspected'
 
 -- name: complete
-INSERT INTO reconciliation (account_number, executor_id, read_at)
-VALUES (%(account_number)s, %(executor_id)s, %(read_at)s)
+INSERT INTO reconciliation (account_number, executor_id, read_at, unread_symbols)
+VALUES (%(account_number)s, %(executor_id)s, %(read_at)s, %(unread_symbols)s)
 ON CONFLICT (account_number) DO UPDATE
 SET executor_id = excluded.executor_id,
     read_at = excluded.read_at,
+    unread_symbols = excluded.unread_symbols,
     completed_at = clock_timestamp()
 
 -- name: release
@@ -156,6 +157,7 @@ SELECT EXISTS (
     WHERE r.account_number = %(account_number)s
         AND r.completed_at > statement_timestamp() - %(counts_for)s::interval
         AND r.read_at > coalesce((SELECT max(restored_at) FROM record_restore), '-infinity')
+        AND NOT %(symbol)s = ANY(r.unread_symbols)
 ) AS is_reconciled, found.finding_id, found.kind
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN LATERAL (
@@ -175,22 +177,26 @@ JOIN account_snapshot AS s USING (executor_id, account_number)
 WHERE r.executor_id = ANY(%(executor_ids)s)
 
 -- name: open
-SELECT *
-FROM finding
+-- Only of the account that the executor has now, here and in the next two statements.
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
     AND state = 'open'
 ORDER BY executor_id, symbol, first_seen
 
 -- name: closed_since
-SELECT *
-FROM finding
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
     AND closed_at > statement_timestamp() - %(within)s::interval
 ORDER BY executor_id, symbol, closed_at
 
 -- name: adoptable
-SELECT *
-FROM finding
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
     AND state = 'open'
     AND kind = ANY(%(kinds)s)
