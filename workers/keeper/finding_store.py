@@ -42,11 +42,15 @@ class Comparison:
     undecided: frozenset[str] = frozenset()
     #: The broker's ids of orders that could not be read.
     unreadable: frozenset[str] = frozenset()
+    #: The symbols of our own orders that could not be read: their entries wait.
+    unread_symbols: frozenset[str] = frozenset()
     healed: tuple[Healed, ...] = ()
 
     def leaves_open(self, kind: FindingKind, symbol: str, order_id: str) -> bool:
         """Return whether the reading does not show if an earlier difference is still there."""
-        return symbol in self.undecided if kind in OF_POSITIONS else order_id in self.unreadable
+        if kind in OF_POSITIONS:
+            return symbol in self.undecided or symbol in self.unread_symbols
+        return order_id in self.unreadable
 
 
 @dataclass(kw_only=True)
@@ -57,6 +61,8 @@ class Saved:
     healed: list[Difference] = field(default_factory=list)
     open: int = 0
     suspected: int = 0
+    #: How many symbols have an order of ours that could not be read.
+    unread: int = 0
     #: How many entries are due again.
     released: int = 0
 
@@ -95,6 +101,7 @@ def save(
         "account_number": comparison.account_number,
         "executor_id": comparison.executor_id,
         "read_at": comparison.read_at,
+        "unread_symbols": list(comparison.unread_symbols),
         "by": by,
     }
     execute(connection, sql("reconcile", "lock"), values)
@@ -102,7 +109,7 @@ def save(
     if last is not None and last > comparison.read_at:
         return None
     current = fetch_all(connection, _Current, sql("reconcile", "current"), values)
-    saved = Saved()
+    saved = Saved(unread=len(comparison.unread_symbols))
     _see(connection, comparison, {each.key: each for each in current}, values, saved, confirms)
     _end(connection, comparison, current, values, saved)
     for healed in comparison.healed:

@@ -37,6 +37,6 @@ def pause_s(saved: Saved | None, *, failures: int) -> float:
     """Return the pause after a reconcile: the shorter the more there is to confirm. None: it was not completed."""
     if saved is None:
         return _BACKOFF.after(failures)
-    if saved.suspected:
+    if saved.suspected or saved.unread:
         return SUSPECTED_EVERY_S
     return OPEN_EVERY_S if saved.open else EVERY_S

@@ -44,8 +44,10 @@ class _Orders:
 
     differences: list[Difference] = field(default_factory=list)
     healed: list[Healed] = field(default_factory=list)
-    #: The broker's ids of listed orders that could not be read.
-    unreadable: frozenset[str] = frozenset()
+    #: The broker's ids of orders that could not be read.
+    unreadable: set[str] = field(default_factory=set)
+    #: The symbols of our orders of which it is not known how they ended.
+    unread_symbols: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,8 @@ class Reconciliation:
             read_at=read_at,
             differences=(*orders.differences, *compared.differences),
             undecided=compared.undecided,
-            unreadable=orders.unreadable,
+            unreadable=frozenset(orders.unreadable),
+            unread_symbols=frozenset(orders.unread_symbols),
             healed=tuple(orders.healed),
         )
         saved = self.record.run(lambda connection: save(connection, comparison, by=self.who, confirms=self.confirms))
@@ -122,7 +125,7 @@ class Reconciliation:
         updates.apply(orders, set())
         recorded = self.record.all(RecordedOrder, sql("reconcile", "recorded_orders"), values)
         listed = {order.order_id: order for order in orders}
-        found = _Orders(unreadable=frozenset(row.order_id for row in unreadable if row.order_id is not None))
+        found = _Orders(unreadable={row.order_id for row in unreadable if row.order_id is not None})
         missing = [
             each
             for each in recorded
@@ -140,17 +143,30 @@ class Reconciliation:
 
     def _look_up(self, missing: Sequence[RecordedOrder], updates: OrderUpdates, found: _Orders) -> set[str]:
         """Adopt the ends of orders that the broker does not list as open; return the ids of their replacements."""
-        broker, replacements = self.runtime.broker.polling(), set[str]()
+        replacements = set[str]()
         for ours in missing:
-            order = broker.order(ours.order_id)
-            if order is None:
-                found.differences.append(gone(ours))
-                continue
-            if updates.apply([order], set()):
-                found.healed.append(_ended(ours, order))
-            if is_replaced(order) and (following := in_its_place(broker, ours.order_id)) is not None:
-                replacements.add(following.order_id)
+            try:
+                replacements |= self._look_up_one(ours, updates, found)
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                # One order that cannot be read leaves its own symbol undecided, and no other.
+                log.warning("reconcile.order_unread", **self._facts(ours), error=str(error))
+                found.unreadable.add(ours.order_id)
+                found.unread_symbols.add(ours.symbol)
         return replacements
+
+    def _look_up_one(self, ours: RecordedOrder, updates: OrderUpdates, found: _Orders) -> set[str]:
+        broker = self.runtime.broker.polling()
+        order = broker.order(ours.order_id)
+        if order is None:
+            found.differences.append(gone(ours))
+            return set()
+        if updates.apply([order], set()):
+            found.healed.append(_ended(ours, order))
+        following = in_its_place(broker, ours.order_id) if is_replaced(order) else None
+        return set() if following is None else {following.order_id}
+
+    def _facts(self, ours: RecordedOrder) -> dict[str, str]:
+        return {"executor_id": self.runtime.executor.id, "symbol": ours.symbol, "order_id": ours.order_id}
 
     def _look_up_given_up(self, updates: OrderUpdates) -> None:
         """Look a few orders up by our ids that may be at the broker: one that has filled meanwhile is not listed."""
