@@ -13,7 +13,8 @@ ORDER BY o.intended_at
 
 -- name: recorded_positions
 -- Per symbol: what the strategies hold, when that last changed, and what our orders may still buy and sell. An order
--- that was given up counts for 10 minutes; after that, it is looked up again and again (`claim_unconfirmed`).
+-- that was given up counts for 10 minutes; after that, it is looked up again and again (`claim_unconfirmed`). The orders
+-- in *listed* count for nothing: the same reading has shown what they have filled.
 WITH held AS (
     SELECT symbol, sum(quantity) AS quantity, max(changed_at) AS changed_at
     FROM holding
@@ -29,6 +30,7 @@ WITH held AS (
         AND o.account_number = %(account_number)s
         AND o.ended_at IS NULL
         AND o.may_exist
+        AND NOT coalesce(o.order_id = ANY(%(listed)s::text[]), false)
         AND (
             e.state IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled')
             OR o.intended_at > statement_timestamp() - interval '10 minutes'
@@ -70,7 +72,7 @@ FROM reconciliation
 WHERE account_number = %(account_number)s
 
 -- name: current
-SELECT *, clock_timestamp() AS now
+SELECT *
 FROM finding
 WHERE account_number = %(account_number)s
     AND closed_at IS NULL
@@ -78,11 +80,12 @@ ORDER BY first_seen
 
 -- name: insert
 INSERT INTO finding (
-    finding_id, account_number, executor_id, kind, symbol, order_id, state, facts, closed_at, closed_by
+    finding_id, account_number, executor_id, kind, symbol, order_id, state, facts, first_seen, last_seen, closed_at,
+    closed_by
 )
 VALUES (
     %(finding_id)s, %(account_number)s, %(executor_id)s, %(kind)s, %(symbol)s, %(order_id)s, %(finding_state)s,
-    %(facts)s,
+    %(facts)s, %(read_at)s, %(read_at)s,
     CASE WHEN %(finding_state)s = 'healed' THEN clock_timestamp() END,
     CASE WHEN %(finding_state)s = 'healed' THEN %(by)s END
 )
@@ -93,8 +96,8 @@ UPDATE finding
 SET state = %(finding_state)s,
     facts = %(facts)s,
     executor_id = %(executor_id)s,
-    first_seen = CASE WHEN %(anew)s THEN clock_timestamp() ELSE first_seen END,
-    last_seen = clock_timestamp()
+    first_seen = CASE WHEN %(anew)s THEN %(read_at)s ELSE first_seen END,
+    last_seen = %(read_at)s
 WHERE finding_id = %(finding_id)s
     AND closed_at IS NULL
 
@@ -204,9 +207,14 @@ WHERE executor_id = ANY(%(executor_ids)s)
 ORDER BY executor_id, symbol, first_seen
 
 -- name: lock_finding
+-- No row if the last completed reconcile did not decide whether the finding is still there: its figures may be old.
 SELECT *
 FROM finding
 WHERE finding_id = %(finding_id)s
+    AND (
+        state <> 'open'
+        OR last_seen >= (SELECT read_at FROM reconciliation WHERE account_number = %(account_number)s)
+    )
 FOR UPDATE
 
 -- name: held

@@ -78,7 +78,6 @@ class _Current:
     state: FindingState
     facts: dict[str, Any]
     first_seen: datetime
-    now: datetime
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -145,7 +144,7 @@ def _see(
             continue
         same = is_same(known.facts, difference)
         state = known.state
-        if state is FindingState.SUSPECTED and same and known.now - known.first_seen >= confirms:
+        if state is FindingState.SUSPECTED and same and comparison.read_at - known.first_seen >= confirms:
             state = FindingState.OPEN
             saved.opened.append(difference)
         saved.open += state is FindingState.OPEN

@@ -48,6 +48,8 @@ class _Orders:
     unreadable: set[str] = field(default_factory=set)
     #: The symbols of our orders of which it is not known how they ended.
     unread_symbols: set[str] = field(default_factory=set)
+    #: The broker's ids of our open orders that were listed with the filled quantity that the record has.
+    listed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,9 @@ class Reconciliation:
         # The record is read after the broker, so that it has every fill that the broker has reported by then.
         compared = compare_positions(
             positions,
-            self.record.all(RecordedPosition, sql("reconcile", "recorded_positions"), values),
+            self.record.all(
+                RecordedPosition, sql("reconcile", "recorded_positions"), values | {"listed": orders.listed}
+            ),
             settled_before=settled_before,
             all_readable=not unreadable,
         )
@@ -126,6 +130,11 @@ class Reconciliation:
         recorded = self.record.all(RecordedOrder, sql("reconcile", "recorded_orders"), values)
         listed = {order.order_id: order for order in orders}
         found = _Orders(unreadable={row.order_id for row in unreadable if row.order_id is not None})
+        found.listed = [
+            each.order_id
+            for each in recorded
+            if each.order_id in listed and listed[each.order_id].filled_quantity == each.filled_quantity
+        ]
         missing = [
             each
             for each in recorded

@@ -10,8 +10,9 @@ CREATE TABLE finding (
     order_id text NOT NULL DEFAULT '',
     state text NOT NULL CHECK (state IN ('suspected', 'open', 'healed', 'adopted')),
     facts json NOT NULL,
-    first_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
-    last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When the account was read that showed it first and last.
+    first_seen timestamptz NOT NULL,
+    last_seen timestamptz NOT NULL,
     closed_at timestamptz,
     closed_by text,
     closed_why text,

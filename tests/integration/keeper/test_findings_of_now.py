@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from pipeline.model.findings import Difference, FindingKind
 from pipeline.operations.adopting import adopt
 from pipeline.views.findings import findings
-from tests.factories import Core
+from tests.factories import Core, until
+from tests.integration.keeper.orders_at_rest import status_of, working
 from tests.integration.keeper.reconciling import found, reconcile, trade_by_hand
+from tests.integration.limited_stage import filled
+from workers.keeper.finding_store import CONFIRMS, Comparison, save
 
 
 def test_findings_of_an_earlier_account_number_are_neither_shown_nor_adopted(core: Core) -> None:
@@ -24,3 +30,55 @@ def test_findings_of_an_earlier_account_number_are_neither_shown_nor_adopted(cor
     core.rows("UPDATE finding SET state = 'healed', closed_at = clock_timestamp()")
     assert findings(core.record, ["argo"]).findings == []
     assert found(core) == []
+
+
+def test_figures_that_the_last_reconcile_did_not_see_are_not_adopted(core: Core) -> None:
+    filled(core, quantity=4)
+    execution_id = working(core, quantity=10)
+    trade_by_hand(core, 5)
+    reconcile(core, times=2)
+    assert found(core) == [("position_quantity", "AAPL", "open")]
+    order_id = core.execution(execution_id)["order_id"]
+    core.runtimes["argo"].broker.cancel(order_id)
+    until(lambda: status_of(core, order_id) == "canceled")
+    trade_by_hand(core, -3)
+    core.faults({"on": "lookup", "kind": "garbage_before"})
+    reconcile(core)
+
+    assert adopt(core.record, ["argo"], by="ann", why=None) == []
+
+    core.faults()
+    reconcile(core, times=2)
+    (adopted,) = adopt(core.record, ["argo"], by="ann", why=None)
+    assert adopted.facts["difference"] == "2"
+
+
+def test_a_change_by_hand_is_found_beside_a_working_order_of_ours(core: Core) -> None:
+    filled(core, quantity=2)
+    working(core, quantity=10)
+    trade_by_hand(core, 5)
+
+    reconcile(core, times=2)
+
+    assert found(core) == [("position_quantity", "AAPL", "open")]
+
+
+def test_two_readings_of_one_moment_do_not_confirm_each_other(core: Core) -> None:
+    core.runtimes["argo"].snapshots.fresh()
+    (row,) = core.rows("SELECT account_number, clock_timestamp() AS now FROM account_snapshot")
+    figures = {"broker": "1", "record": "0", "difference": "1"}
+    difference = Difference(kind=FindingKind.FOREIGN_POSITION, symbol="AAPL", facts=figures)
+
+    def save_read(after: timedelta) -> str:
+        comparison = Comparison(
+            account_number=row["account_number"],
+            executor_id="argo",
+            read_at=row["now"] + after,
+            differences=(difference,),
+        )
+        core.record.run(lambda connection: save(connection, comparison, by="test"))
+        return str(core.rows("SELECT state FROM finding")[0]["state"])
+
+    assert save_read(timedelta(0)) == "suspected"
+    assert save_read(CONFIRMS / 2) == "suspected"
+    assert save_read(CONFIRMS) == "open"
