@@ -179,13 +179,13 @@ FROM reconciliation AS r
 JOIN account_snapshot AS s USING (executor_id, account_number)
 WHERE r.executor_id = ANY(%(executor_ids)s)
 
--- name: open
+-- name: in_state
 -- Only of the account that the executor has now, here and in the next two statements.
 SELECT f.*
 FROM finding AS f
 JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
-    AND state = 'open'
+    AND state = %(finding_state)s
 ORDER BY executor_id, symbol, first_seen
 
 -- name: closed_since

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -65,6 +66,17 @@ class Saved:
     unread: int = 0
     #: How many entries are due again.
     released: int = 0
+
+
+class NotSaved(StrEnum):
+    """Why a reconcile has changed nothing."""
+
+    #: The account could not be read to the end.
+    FAILED = "failed"
+    #: The broker refuses the account's keys.
+    REFUSED = "refused"
+    #: A newer reading was saved meanwhile, so nothing is lacking.
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, kw_only=True)

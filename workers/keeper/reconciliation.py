@@ -17,7 +17,7 @@ from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Found, UnreadableRow
 from workers.execution.replaced_orders import in_its_place, is_replaced
-from workers.keeper.finding_store import CONFIRMS, Comparison, Healed, Saved, log_changes, save
+from workers.keeper.finding_store import CONFIRMS, Comparison, Healed, NotSaved, Saved, log_changes, save
 from workers.keeper.order_updates import OrderUpdates
 from workers.keeper.unreadable_orders import note_unreadable
 from workers.rules.differences import (
@@ -67,10 +67,8 @@ class Reconciliation:
     settles: timedelta = SETTLES
     confirms: timedelta = CONFIRMS
 
-    def run_once(self) -> Saved | None:
+    def run_once(self) -> Saved | NotSaved:
         """Read the account, adopt the ends and fills of our own orders, and save what differs.
-
-        Return None if the account could not be read to the end, or if a newer reading was saved meanwhile.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -79,14 +77,15 @@ class Reconciliation:
             return self._reconcile()
         except BrokerRefusesAccount as error:
             self.runtime.snapshots.refused(str(error))
+            return NotSaved.REFUSED
         except (BrokerUnavailable, BrokerUnreadable) as error:
             log.debug("reconcile.failed", executor_id=self.runtime.executor.id, error=str(error))
-        return None
+            return NotSaved.FAILED
 
-    def _reconcile(self) -> Saved | None:
+    def _reconcile(self) -> Saved | NotSaved:
         number = self.runtime.snapshots.number()
         if isinstance(number, AccountRefused):
-            return None
+            return NotSaved.FAILED
         read_at = self.record.one(datetime, sql("accounts", "now"))
         settled_before = read_at - self.settles
         values = {
@@ -117,8 +116,9 @@ class Reconciliation:
             healed=tuple(orders.healed),
         )
         saved = self.record.run(lambda connection: save(connection, comparison, by=self.who, confirms=self.confirms))
-        if saved is not None:
-            log_changes(self.runtime.executor.id, saved)
+        if saved is None:
+            return NotSaved.OUTDATED
+        log_changes(self.runtime.executor.id, saved)
         return saved
 
     def _compare_orders(self, values: Mapping[str, Any]) -> _Orders:
@@ -196,6 +196,6 @@ def _ended(ours: RecordedOrder, order: BrokerOrder) -> Healed:
     return Healed(finding_id=uuid4(), difference=difference)
 
 
-def reconcile_once(record: Record, runtime: ExecutorRuntime, who: str) -> Saved | None:
+def reconcile_once(record: Record, runtime: ExecutorRuntime, who: str) -> Saved | NotSaved:
     """Reconcile one account, for commands that run without a keeper. Returns and raises what `run_once` does."""
     return Reconciliation(record=record, runtime=runtime, who=who).run_once()

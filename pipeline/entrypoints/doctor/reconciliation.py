@@ -31,9 +31,7 @@ def check_reconciliation(record: Record, executors: Mapping[str, ExecutorSetting
         )
 
 
-def _of_account(
-    name: str, differences: Sequence[Finding], last: LastReconcile | None, *, is_late: bool
-) -> CheckResult:
+def _of_account(name: str, differences: Sequence[Finding], last: LastReconcile | None, *, is_late: bool) -> CheckResult:
     if differences:
         is_critical = any(severity(each) is Severity.CRITICAL for each in differences)
         return (critical if is_critical else warning)(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.model.findings import Difference, FindingKind
@@ -11,7 +12,8 @@ from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import status_of, working
 from tests.integration.keeper.reconciling import found, reconcile, trade_by_hand
 from tests.integration.limited_stage import filled
-from workers.keeper.finding_store import CONFIRMS, Comparison, save
+from workers.keeper.finding_store import CONFIRMS, Comparison, NotSaved, save
+from workers.keeper.reconciliation import reconcile_once
 
 
 def test_findings_of_an_earlier_account_number_are_neither_shown_nor_adopted(core: Core) -> None:
@@ -82,3 +84,62 @@ def test_two_readings_of_one_moment_do_not_confirm_each_other(core: Core) -> Non
     assert save_read(timedelta(0)) == "suspected"
     assert save_read(CONFIRMS / 2) == "suspected"
     assert save_read(CONFIRMS) == "open"
+
+
+def test_a_suspicion_is_listed_and_the_account_is_not_clean(core: Core) -> None:
+    trade_by_hand(core, 3)
+    reconcile(core)
+
+    shown = findings(core.record, ["argo"])
+
+    assert [(each.symbol, each.state) for each in shown.findings] == [("AAPL", "suspected")]
+    assert not shown.executors[0].clean
+
+
+def test_an_older_reading_is_not_saved_over_a_newer_one_and_is_no_failure(core: Core) -> None:
+    core.runtimes["argo"].snapshots.fresh()
+    core.rows("UPDATE reconciliation SET read_at = clock_timestamp() + interval '1 minute'")
+    trade_by_hand(core, 3)
+
+    assert reconcile_once(core.record, core.runtimes["argo"], "test") is NotSaved.OUTDATED
+    assert found(core) == []
+
+
+def test_a_refused_list_of_orders_is_told_apart_from_one_that_cannot_be_read(core: Core) -> None:
+    core.runtimes["argo"].snapshots.fresh()
+    core.faults({"on": "list", "kind": "forbidden_account"})
+
+    assert reconcile_once(core.record, core.runtimes["argo"], "test") is NotSaved.REFUSED
+
+
+def test_adopting_releases_the_entries_that_waited_for_it(core: Core) -> None:
+    trade_by_hand(core, 3)
+    reconcile(core, times=2)
+    execution_id = core.send()
+    assert core.run(execution_id)["reason_code"] == "quarantined"
+    due = "SELECT due_at > clock_timestamp() AS waits FROM execution WHERE execution_id = %s"
+    core.rows("UPDATE execution SET due_at = clock_timestamp() + interval '1 hour'")
+
+    adopt(core.record, ["argo"], by="ann", why=None)
+
+    assert core.rows(due, [execution_id]) == [{"waits": False}]
+
+
+def test_an_unread_position_leaves_an_open_finding_of_it_open(core: Core) -> None:
+    trade_by_hand(core, 3)
+    reconcile(core, times=2)
+    (row,) = core.rows("SELECT account_number, clock_timestamp() AS now FROM account_snapshot")
+    unread = Comparison(
+        account_number=row["account_number"],
+        executor_id="argo",
+        read_at=row["now"],
+        differences=(),
+        undecided=frozenset({"AAPL"}),
+    )
+
+    core.record.run(lambda connection: save(connection, unread, by="test"))
+    assert found(core) == [("foreign_position", "AAPL", "open")]
+
+    decided = replace(unread, undecided=frozenset())
+    core.record.run(lambda connection: save(connection, decided, by="test"))
+    assert found(core) == []

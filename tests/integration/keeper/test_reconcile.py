@@ -18,7 +18,7 @@ from tests.integration.keeper.orders_at_rest import replace, status_at_exchange,
 from tests.integration.keeper.reconciling import found, reconcile, rest_by_hand, trade_by_hand
 from tests.integration.limited_stage import filled
 from workers.brokers.protocol import Accepted
-from workers.keeper.finding_store import CONFIRMS
+from workers.keeper.finding_store import CONFIRMS, NotSaved
 from workers.keeper.reconcile_task import ReconcileTask
 from workers.keeper.reconciliation import Reconciliation, reconcile_once
 from workers.keeper.restored_stops import equal_stop
@@ -188,7 +188,7 @@ def test_a_broker_that_is_away_completes_no_reconcile(core: Core) -> None:
     core.rows("DELETE FROM reconciliation")
     core.exchange.stop()
 
-    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is None
+    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is NotSaved.FAILED
 
     assert core.rows("SELECT * FROM reconciliation") == []
 
@@ -198,7 +198,7 @@ def test_a_refused_list_of_positions_completes_no_reconcile(core: Core) -> None:
     core.rows("DELETE FROM reconciliation")
     core.faults({"on": "positions", "kind": "garbage_before"})
 
-    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is None
+    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is NotSaved.FAILED
 
     assert core.rows("SELECT * FROM reconciliation") == []
 
