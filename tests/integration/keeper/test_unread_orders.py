@@ -9,8 +9,9 @@ from pipeline.entrypoints.doctor.reconciliation import check_reconciliation
 from pipeline.monitoring.alerts.finding_conditions import waiting_entries
 from pipeline.monitoring.heartbeats import Heartbeat
 from tests.factories import Core, until
-from tests.integration.keeper.orders_at_rest import status_at_exchange, working
+from tests.integration.keeper.orders_at_rest import status_at_exchange, status_of, working
 from tests.integration.keeper.reconciling import found, reconcile
+from tests.integration.keeper.test_stops import placed_raw
 from workers.keeper.reconcile_task import SUSPECTED_EVERY_S, pause_s
 
 
@@ -79,3 +80,30 @@ def test_entries_that_wait_for_minutes_are_an_alert(core: Core) -> None:
     assert subjects() == []
     core.rows("UPDATE execution SET created_at = created_at - interval '6 minutes'")
     assert len(subjects()) == 1
+
+
+def test_a_listed_order_that_cannot_be_read_is_not_looked_up(core: Core) -> None:
+    order_id = core.execution(working(core))["order_id"]
+    core.runtimes["argo"].broker.cancel(order_id)
+    until(lambda: status_of(core, order_id) == "canceled")
+    unreadable = placed_raw(core, "Kauf für Ann")
+    core.rows("ALTER TABLE broker_order DISABLE TRIGGER broker_order_guard")
+    core.rows("UPDATE broker_order SET order_id = %s", [unreadable])
+    core.runtimes["argo"].snapshots.fresh()
+    before = core.exchange.requests("argo")["requests"]
+
+    reconcile(core)
+
+    assert core.exchange.requests("argo")["requests"] - before == 2
+    assert "order_gone" not in [kind for kind, _, _ in found(core)]
+
+
+def test_the_number_of_an_account_that_was_read_with_other_keys_is_read_again(core: Core) -> None:
+    snapshots = core.runtimes["argo"].snapshots
+    snapshots.fresh()
+    number = snapshots.number()
+    core.rows(
+        "UPDATE account_snapshot SET keys = 'other', account = jsonb_set(account::jsonb, '{number}', '\"PA-OLD\"')"
+    )
+
+    assert snapshots.number() == number
