@@ -86,8 +86,8 @@ INSERT INTO finding (
 VALUES (
     %(finding_id)s, %(account_number)s, %(executor_id)s, %(kind)s, %(symbol)s, %(order_id)s, %(finding_state)s,
     %(facts)s, %(read_at)s, %(read_at)s,
-    CASE WHEN %(finding_state)s = 'healed' THEN clock_timestamp() END,
-    CASE WHEN %(finding_state)s = 'healed' THEN %(by)s END
+    CASE WHEN %(finding_state)s IN ('healed', 'adopted') THEN clock_timestamp() END,
+    CASE WHEN %(finding_state)s IN ('healed', 'adopted') THEN %(by)s END
 )
 ON CONFLICT DO NOTHING
 

@@ -46,6 +46,8 @@ class Comparison:
     #: The symbols of our own orders that could not be read: their entries wait.
     unread_symbols: frozenset[str] = frozenset()
     healed: tuple[Healed, ...] = ()
+    #: Orders that are adopted because of the order in whose place tradewire placed them.
+    restored: tuple[Difference, ...] = ()
 
     def leaves_open(self, kind: FindingKind, symbol: str, order_id: str) -> bool:
         """Return whether the reading does not show if an earlier difference is still there."""
@@ -126,6 +128,8 @@ def save(
     for healed in comparison.healed:
         _insert(connection, values, healed.finding_id, healed.difference, FindingState.HEALED)
         saved.healed.append(healed.difference)
+    for restored in comparison.restored:
+        _insert(connection, values, uuid4(), restored, FindingState.ADOPTED)
     execute(connection, sql("reconcile", "complete"), values)
     saved.released = execute(connection, sql("reconcile", "release"), values)
     return saved

@@ -27,6 +27,7 @@ from workers.rules.differences import (
     compare_positions,
     foreign_orders,
     gone,
+    restored_orders,
     shrunken_orders,
 )
 
@@ -44,6 +45,8 @@ class _Orders:
 
     differences: list[Difference] = field(default_factory=list)
     healed: list[Healed] = field(default_factory=list)
+    #: Stops that tradewire placed again in the place of adopted orders: they are adopted, too.
+    restored: list[Difference] = field(default_factory=list)
     #: The broker's ids of orders that could not be read.
     unreadable: set[str] = field(default_factory=set)
     #: The symbols of our orders of which it is not known how they ended.
@@ -114,6 +117,7 @@ class Reconciliation:
             unreadable=frozenset(orders.unreadable),
             unread_symbols=frozenset(orders.unread_symbols),
             healed=tuple(orders.healed),
+            restored=tuple(orders.restored),
         )
         saved = self.record.run(lambda connection: save(connection, comparison, by=self.who, confirms=self.confirms))
         if saved is None:
@@ -146,7 +150,9 @@ class Reconciliation:
         self._look_up_given_up(updates)
         adopted = self.record.all(str, sql("reconcile", "adopted_orders"), values)
         unknown = {order.order_id for order in updates.strays(orders)}
-        found.differences += foreign_orders(orders, unknown=unknown, known={*replacements, *adopted})
+        known = {*replacements, *adopted}
+        found.differences += foreign_orders(orders, unknown=unknown, known=known)
+        found.restored += restored_orders(orders, known=known)
         found.differences += shrunken_orders(listed, recorded, settled_before=values["settled_before"])
         return found
 
