@@ -25,6 +25,7 @@ from pipeline.store.record import Record
 from pipeline.store.rows import ExecutionRow
 from tests import waiting
 from tests.exchange_fixtures import ExchangeProcess
+from workers.account.address import account_address
 from workers.account.runtime import open_runtimes
 from workers.exchange.accounts import ExchangeAccount
 from workers.execution.lease import LeaseKeeper
@@ -126,7 +127,9 @@ class Core:
 
     def reconciled(self, executor_id: str) -> None:
         """Record that the account was compared with the record a moment ago, as the keeper does at its start."""
-        number = ExchangeAccount(key=executor_id, secret_hash="", created_ns=0).number
+        executor = self.executors[executor_id]
+        address = account_address(executor, settings=self.settings, exchange_url=self.exchange.url)
+        number = ExchangeAccount(key=address.api_key, secret_hash="", created_ns=0).number
         self.rows(
             "INSERT INTO reconciliation (account_number, executor_id, read_at, completed_at) "
             "VALUES (%s, %s, clock_timestamp(), clock_timestamp() + interval '1 hour') "

@@ -102,6 +102,7 @@ def test_a_row_that_could_not_be_read_may_be_the_missing_position() -> None:
     ("held", "ours", "is_difference"),
     [
         ("0.798", "0.8", False),
+        ("798", "800", False),
         ("8", "8.8", True),
         ("0.805", "0.8", False),  # Worth 0.55 at 110.
         ("0.9", "0.8", True),
