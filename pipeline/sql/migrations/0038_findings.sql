@@ -11,8 +11,8 @@ CREATE TABLE finding (
     state text NOT NULL CHECK (state IN ('suspected', 'open', 'healed', 'adopted')),
     facts json NOT NULL,
     -- When the account was read that showed it first and last.
-    first_seen timestamptz NOT NULL,
-    last_seen timestamptz NOT NULL,
+    first_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+    last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at timestamptz,
     closed_by text,
     closed_why text,
