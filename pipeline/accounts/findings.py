@@ -67,6 +67,8 @@ class Finding:
                 return _REMEDIES[FindingKind.ORDER_ENDED] if self.kind is FindingKind.ORDER_ENDED else "Nothing to do."
             case FindingState.ADOPTED:
                 return "Nothing to do: it was adopted."
+            case FindingState.SUSPECTED:
+                return "Wait: the next comparison shows within seconds whether it stays."
         return _REMEDIES[self.kind]
 
     def __str__(self) -> str:
@@ -85,7 +87,17 @@ class LastReconcile:
 
 def open_findings(connection: Connection[DictRow], executor_ids: Iterable[str]) -> list[Finding]:
     """Return the open findings of these executors."""
-    return fetch_all(connection, Finding, sql("reconcile", "open"), {"executor_ids": list(executor_ids)})
+    return _in_state(connection, executor_ids, FindingState.OPEN)
+
+
+def suspected_findings(connection: Connection[DictRow], executor_ids: Iterable[str]) -> list[Finding]:
+    """Return the differences of these executors that were seen once. They hold entries too."""
+    return _in_state(connection, executor_ids, FindingState.SUSPECTED)
+
+
+def _in_state(connection: Connection[DictRow], executor_ids: Iterable[str], state: FindingState) -> list[Finding]:
+    values = {"executor_ids": list(executor_ids), "finding_state": state}
+    return fetch_all(connection, Finding, sql("reconcile", "in_state"), values)
 
 
 def ended_findings(connection: Connection[DictRow], executor_ids: Iterable[str]) -> list[Finding]:

@@ -210,7 +210,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Start the keeper, or run `tradewire doctor`.",
     ),
     Code.NOT_RECONCILED: Meaning(
-        "The account was not compared with the record since the start, the last restore, or for 5 min. Entries wait.",
+        "The account was not compared with the record for 5 min or since the last restore. Entries wait.",
         "Start the keeper, or run `tradewire reconcile`.",
     ),
     Code.QUARANTINED: Meaning(

@@ -47,8 +47,8 @@ def adopt(
 ) -> list[Finding]:
     """Adopt the open findings of these executors, of *symbol* only if it is given; return those that were adopted.
 
-    A position is left out if one of our own orders has changed it since the finding was last seen: the next reconcile
-    has the new figures. Running it again changes nothing.
+    A finding is left out if the last reconcile did not see it, and a position if one of our own orders has changed it
+    since: the next reconcile has the new figures. Running it again changes nothing.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

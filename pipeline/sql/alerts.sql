@@ -172,6 +172,21 @@ WHERE d.closed_at IS NULL
 ORDER BY d.opened_at
 LIMIT %(limit)s
 
+-- name: not_reconciled
+-- Entries may be skipped as too old before they have waited for 5 minutes, so the age of the last comparison counts too.
+SELECT e.executor_id, count(*) AS entries
+FROM execution AS e
+LEFT JOIN account_snapshot AS s USING (executor_id)
+LEFT JOIN reconciliation AS r ON r.account_number = s.account_number
+WHERE e.executor_id = ANY(%(executor_ids)s)
+    AND e.state = 'held'
+    AND e.reason_code = 'not_reconciled'
+    AND (
+        e.created_at < clock_timestamp() - interval '5 minutes'
+        OR r.completed_at < clock_timestamp() - interval '10 minutes'
+    )
+GROUP BY e.executor_id
+
 -- name: unknowns
 SELECT execution_id, executor_id, action, symbol,
     extract(epoch FROM clock_timestamp() - unknown_since)::float AS age_s

@@ -11,7 +11,7 @@ DELETE FROM heartbeat
 WHERE process_id = %(process_id)s
 
 -- name: living
-SELECT *, clock_timestamp() - beat_at AS silent
+SELECT *, clock_timestamp() - beat_at AS silent, clock_timestamp() - started_at AS runs_for
 FROM heartbeat
 WHERE beat_at > clock_timestamp() - %(within)s
 ORDER BY kind, name, started_at

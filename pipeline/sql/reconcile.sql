@@ -13,7 +13,8 @@ ORDER BY o.intended_at
 
 -- name: recorded_positions
 -- Per symbol: what the strategies hold, when that last changed, and what our orders may still buy and sell. An order
--- that was given up counts for 10 minutes; after that, it is looked up again and again (`claim_unconfirmed`).
+-- that was given up counts for 10 minutes; after that, it is looked up again and again (`claim_unconfirmed`). The orders
+-- in *listed* count for nothing: the same reading has shown what they have filled.
 WITH held AS (
     SELECT symbol, sum(quantity) AS quantity, max(changed_at) AS changed_at
     FROM holding
@@ -29,6 +30,7 @@ WITH held AS (
         AND o.account_number = %(account_number)s
         AND o.ended_at IS NULL
         AND o.may_exist
+        AND NOT coalesce(o.order_id = ANY(%(listed)s::text[]), false)
         AND (
             e.state IN ('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled')
             OR o.intended_at > statement_timestamp() - interval '10 minutes'
@@ -70,7 +72,7 @@ FROM reconciliation
 WHERE account_number = %(account_number)s
 
 -- name: current
-SELECT *, clock_timestamp() AS now
+SELECT *
 FROM finding
 WHERE account_number = %(account_number)s
     AND closed_at IS NULL
@@ -78,13 +80,14 @@ ORDER BY first_seen
 
 -- name: insert
 INSERT INTO finding (
-    finding_id, account_number, executor_id, kind, symbol, order_id, state, facts, closed_at, closed_by
+    finding_id, account_number, executor_id, kind, symbol, order_id, state, facts, first_seen, last_seen, closed_at,
+    closed_by
 )
 VALUES (
     %(finding_id)s, %(account_number)s, %(executor_id)s, %(kind)s, %(symbol)s, %(order_id)s, %(finding_state)s,
-    %(facts)s,
-    CASE WHEN %(finding_state)s = 'healed' THEN clock_timestamp() END,
-    CASE WHEN %(finding_state)s = 'healed' THEN %(by)s END
+    %(facts)s, %(read_at)s, %(read_at)s,
+    CASE WHEN %(finding_state)s IN ('healed', 'adopted') THEN clock_timestamp() END,
+    CASE WHEN %(finding_state)s IN ('healed', 'adopted') THEN %(by)s END
 )
 ON CONFLICT DO NOTHING
 
@@ -93,8 +96,8 @@ UPDATE finding
 SET state = %(finding_state)s,
     facts = %(facts)s,
     executor_id = %(executor_id)s,
-    first_seen = CASE WHEN %(anew)s THEN clock_timestamp() ELSE first_seen END,
-    last_seen = clock_timestamp()
+    first_seen = CASE WHEN %(anew)s THEN %(read_at)s ELSE first_seen END,
+    last_seen = %(read_at)s
 WHERE finding_id = %(finding_id)s
     AND closed_at IS NULL
 
@@ -112,11 +115,12 @@ WHERE finding_id = %(finding_id)s
     AND state = 'suspected'
 
 -- name: complete
-INSERT INTO reconciliation (account_number, executor_id, read_at)
-VALUES (%(account_number)s, %(executor_id)s, %(read_at)s)
+INSERT INTO reconciliation (account_number, executor_id, read_at, unread_symbols)
+VALUES (%(account_number)s, %(executor_id)s, %(read_at)s, %(unread_symbols)s)
 ON CONFLICT (account_number) DO UPDATE
 SET executor_id = excluded.executor_id,
     read_at = excluded.read_at,
+    unread_symbols = excluded.unread_symbols,
     completed_at = clock_timestamp()
 
 -- name: release
@@ -156,6 +160,7 @@ SELECT EXISTS (
     WHERE r.account_number = %(account_number)s
         AND r.completed_at > statement_timestamp() - %(counts_for)s::interval
         AND r.read_at > coalesce((SELECT max(restored_at) FROM record_restore), '-infinity')
+        AND NOT %(symbol)s = ANY(r.unread_symbols)
 ) AS is_reconciled, found.finding_id, found.kind
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN LATERAL (
@@ -174,23 +179,27 @@ FROM reconciliation AS r
 JOIN account_snapshot AS s USING (executor_id, account_number)
 WHERE r.executor_id = ANY(%(executor_ids)s)
 
--- name: open
-SELECT *
-FROM finding
+-- name: in_state
+-- Only of the account that the executor has now, here and in the next two statements.
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
-    AND state = 'open'
+    AND state = %(finding_state)s
 ORDER BY executor_id, symbol, first_seen
 
 -- name: closed_since
-SELECT *
-FROM finding
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
     AND closed_at > statement_timestamp() - %(within)s::interval
 ORDER BY executor_id, symbol, closed_at
 
 -- name: adoptable
-SELECT *
-FROM finding
+SELECT f.*
+FROM finding AS f
+JOIN account_snapshot USING (executor_id, account_number)
 WHERE executor_id = ANY(%(executor_ids)s)
     AND state = 'open'
     AND kind = ANY(%(kinds)s)
@@ -198,9 +207,14 @@ WHERE executor_id = ANY(%(executor_ids)s)
 ORDER BY executor_id, symbol, first_seen
 
 -- name: lock_finding
+-- No row if the last completed reconcile did not decide whether the finding is still there: its figures may be old.
 SELECT *
 FROM finding
 WHERE finding_id = %(finding_id)s
+    AND (
+        state <> 'open'
+        OR last_seen >= (SELECT read_at FROM reconciliation WHERE account_number = %(account_number)s)
+    )
 FOR UPDATE
 
 -- name: held

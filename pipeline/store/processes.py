@@ -32,6 +32,8 @@ class LivingProcess:
     pid: int
     healthy: bool
     facts: dict[str, Any]
+    #: How long ago it started.
+    runs_for: timedelta = timedelta(0)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} (pid {self.pid} on {self.host})"

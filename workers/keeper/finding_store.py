@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -42,11 +43,17 @@ class Comparison:
     undecided: frozenset[str] = frozenset()
     #: The broker's ids of orders that could not be read.
     unreadable: frozenset[str] = frozenset()
+    #: The symbols of our own orders that could not be read: their entries wait.
+    unread_symbols: frozenset[str] = frozenset()
     healed: tuple[Healed, ...] = ()
+    #: Orders that are adopted because of the order in whose place tradewire placed them.
+    restored: tuple[Difference, ...] = ()
 
     def leaves_open(self, kind: FindingKind, symbol: str, order_id: str) -> bool:
         """Return whether the reading does not show if an earlier difference is still there."""
-        return symbol in self.undecided if kind in OF_POSITIONS else order_id in self.unreadable
+        if kind in OF_POSITIONS:
+            return symbol in self.undecided or symbol in self.unread_symbols
+        return order_id in self.unreadable
 
 
 @dataclass(kw_only=True)
@@ -57,8 +64,21 @@ class Saved:
     healed: list[Difference] = field(default_factory=list)
     open: int = 0
     suspected: int = 0
+    #: How many symbols have an order of ours that could not be read.
+    unread: int = 0
     #: How many entries are due again.
     released: int = 0
+
+
+class NotSaved(StrEnum):
+    """Why a reconcile has changed nothing."""
+
+    #: The account could not be read to the end.
+    FAILED = "failed"
+    #: The broker refuses the account's keys.
+    REFUSED = "refused"
+    #: A newer reading was saved meanwhile, so nothing is lacking.
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +92,6 @@ class _Current:
     state: FindingState
     facts: dict[str, Any]
     first_seen: datetime
-    now: datetime
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -95,6 +114,7 @@ def save(
         "account_number": comparison.account_number,
         "executor_id": comparison.executor_id,
         "read_at": comparison.read_at,
+        "unread_symbols": list(comparison.unread_symbols),
         "by": by,
     }
     execute(connection, sql("reconcile", "lock"), values)
@@ -102,12 +122,14 @@ def save(
     if last is not None and last > comparison.read_at:
         return None
     current = fetch_all(connection, _Current, sql("reconcile", "current"), values)
-    saved = Saved()
+    saved = Saved(unread=len(comparison.unread_symbols))
     _see(connection, comparison, {each.key: each for each in current}, values, saved, confirms)
     _end(connection, comparison, current, values, saved)
     for healed in comparison.healed:
         _insert(connection, values, healed.finding_id, healed.difference, FindingState.HEALED)
         saved.healed.append(healed.difference)
+    for restored in comparison.restored:
+        _insert(connection, values, uuid4(), restored, FindingState.ADOPTED)
     execute(connection, sql("reconcile", "complete"), values)
     saved.released = execute(connection, sql("reconcile", "release"), values)
     return saved
@@ -138,7 +160,7 @@ def _see(
             continue
         same = is_same(known.facts, difference)
         state = known.state
-        if state is FindingState.SUSPECTED and same and known.now - known.first_seen >= confirms:
+        if state is FindingState.SUSPECTED and same and comparison.read_at - known.first_seen >= confirms:
             state = FindingState.OPEN
             saved.opened.append(difference)
         saved.open += state is FindingState.OPEN

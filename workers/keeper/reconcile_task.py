@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from pipeline.model.backoff import Backoff
-from workers.keeper.finding_store import Saved
+from workers.keeper.finding_store import NotSaved, Saved
 from workers.keeper.reconciliation import Reconciliation
 
 #: Between two reconciles of an account: usually, while a finding is open, and while a difference was seen only once.
@@ -28,15 +28,18 @@ class ReconcileTask:
         if time.monotonic() < self._due_at:
             return 0
         saved = self.reconciliation.run_once()
-        self._failures = 0 if saved is not None else self._failures + 1
+        self._failures = self._failures + 1 if saved is NotSaved.FAILED else 0
         self._due_at = time.monotonic() + pause_s(saved, failures=self._failures)
-        return 0 if saved is None else len(saved.opened) + len(saved.healed)
+        return len(saved.opened) + len(saved.healed) if isinstance(saved, Saved) else 0
 
 
-def pause_s(saved: Saved | None, *, failures: int) -> float:
-    """Return the pause after a reconcile: the shorter the more there is to confirm. None: it was not completed."""
-    if saved is None:
+def pause_s(saved: Saved | NotSaved, *, failures: int) -> float:
+    """Return the pause after a reconcile: the shorter the more there is to confirm."""
+    if saved is NotSaved.FAILED:
         return _BACKOFF.after(failures)
-    if saved.suspected:
+    if saved is NotSaved.REFUSED:
+        # The probe of the account may be accepted while the lists are refused: they are not asked for at its rhythm.
+        return EVERY_S
+    if saved is NotSaved.OUTDATED or saved.suspected or saved.unread:
         return SUSPECTED_EVERY_S
     return OPEN_EVERY_S if saved.open else EVERY_S

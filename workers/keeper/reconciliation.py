@@ -17,7 +17,7 @@ from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.brokers.protocol import Found, UnreadableRow
 from workers.execution.replaced_orders import in_its_place, is_replaced
-from workers.keeper.finding_store import CONFIRMS, Comparison, Healed, Saved, log_changes, save
+from workers.keeper.finding_store import CONFIRMS, Comparison, Healed, NotSaved, Saved, log_changes, save
 from workers.keeper.order_updates import OrderUpdates
 from workers.keeper.unreadable_orders import note_unreadable
 from workers.rules.differences import (
@@ -27,6 +27,7 @@ from workers.rules.differences import (
     compare_positions,
     foreign_orders,
     gone,
+    restored_orders,
     shrunken_orders,
 )
 
@@ -44,8 +45,14 @@ class _Orders:
 
     differences: list[Difference] = field(default_factory=list)
     healed: list[Healed] = field(default_factory=list)
-    #: The broker's ids of listed orders that could not be read.
-    unreadable: frozenset[str] = frozenset()
+    #: Stops that tradewire placed again in the place of adopted orders: they are adopted, too.
+    restored: list[Difference] = field(default_factory=list)
+    #: The broker's ids of orders that could not be read.
+    unreadable: set[str] = field(default_factory=set)
+    #: The symbols of our orders of which it is not known how they ended.
+    unread_symbols: set[str] = field(default_factory=set)
+    #: The broker's ids of our open orders that were listed with the filled quantity that the record has.
+    listed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +70,8 @@ class Reconciliation:
     settles: timedelta = SETTLES
     confirms: timedelta = CONFIRMS
 
-    def run_once(self) -> Saved | None:
+    def run_once(self) -> Saved | NotSaved:
         """Read the account, adopt the ends and fills of our own orders, and save what differs.
-
-        Return None if the account could not be read to the end, or if a newer reading was saved meanwhile.
 
         Raises:
             RecordUnavailable: PostgreSQL is away.
@@ -75,14 +80,15 @@ class Reconciliation:
             return self._reconcile()
         except BrokerRefusesAccount as error:
             self.runtime.snapshots.refused(str(error))
+            return NotSaved.REFUSED
         except (BrokerUnavailable, BrokerUnreadable) as error:
             log.debug("reconcile.failed", executor_id=self.runtime.executor.id, error=str(error))
-        return None
+            return NotSaved.FAILED
 
-    def _reconcile(self) -> Saved | None:
+    def _reconcile(self) -> Saved | NotSaved:
         number = self.runtime.snapshots.number()
         if isinstance(number, AccountRefused):
-            return None
+            return NotSaved.FAILED
         read_at = self.record.one(datetime, sql("accounts", "now"))
         settled_before = read_at - self.settles
         values = {
@@ -96,7 +102,9 @@ class Reconciliation:
         # The record is read after the broker, so that it has every fill that the broker has reported by then.
         compared = compare_positions(
             positions,
-            self.record.all(RecordedPosition, sql("reconcile", "recorded_positions"), values),
+            self.record.all(
+                RecordedPosition, sql("reconcile", "recorded_positions"), values | {"listed": orders.listed}
+            ),
             settled_before=settled_before,
             all_readable=not unreadable,
         )
@@ -106,12 +114,15 @@ class Reconciliation:
             read_at=read_at,
             differences=(*orders.differences, *compared.differences),
             undecided=compared.undecided,
-            unreadable=orders.unreadable,
+            unreadable=frozenset(orders.unreadable),
+            unread_symbols=frozenset(orders.unread_symbols),
             healed=tuple(orders.healed),
+            restored=tuple(orders.restored),
         )
         saved = self.record.run(lambda connection: save(connection, comparison, by=self.who, confirms=self.confirms))
-        if saved is not None:
-            log_changes(self.runtime.executor.id, saved)
+        if saved is None:
+            return NotSaved.OUTDATED
+        log_changes(self.runtime.executor.id, saved)
         return saved
 
     def _compare_orders(self, values: Mapping[str, Any]) -> _Orders:
@@ -122,7 +133,12 @@ class Reconciliation:
         updates.apply(orders, set())
         recorded = self.record.all(RecordedOrder, sql("reconcile", "recorded_orders"), values)
         listed = {order.order_id: order for order in orders}
-        found = _Orders(unreadable=frozenset(row.order_id for row in unreadable if row.order_id is not None))
+        found = _Orders(unreadable={row.order_id for row in unreadable if row.order_id is not None})
+        found.listed = [
+            each.order_id
+            for each in recorded
+            if each.order_id in listed and listed[each.order_id].filled_quantity == each.filled_quantity
+        ]
         missing = [
             each
             for each in recorded
@@ -134,23 +150,38 @@ class Reconciliation:
         self._look_up_given_up(updates)
         adopted = self.record.all(str, sql("reconcile", "adopted_orders"), values)
         unknown = {order.order_id for order in updates.strays(orders)}
-        found.differences += foreign_orders(orders, unknown=unknown, known={*replacements, *adopted})
+        known = {*replacements, *adopted}
+        found.differences += foreign_orders(orders, unknown=unknown, known=known)
+        found.restored += restored_orders(orders, known=known)
         found.differences += shrunken_orders(listed, recorded, settled_before=values["settled_before"])
         return found
 
     def _look_up(self, missing: Sequence[RecordedOrder], updates: OrderUpdates, found: _Orders) -> set[str]:
         """Adopt the ends of orders that the broker does not list as open; return the ids of their replacements."""
-        broker, replacements = self.runtime.broker.polling(), set[str]()
+        replacements = set[str]()
         for ours in missing:
-            order = broker.order(ours.order_id)
-            if order is None:
-                found.differences.append(gone(ours))
-                continue
-            if updates.apply([order], set()):
-                found.healed.append(_ended(ours, order))
-            if is_replaced(order) and (following := in_its_place(broker, ours.order_id)) is not None:
-                replacements.add(following.order_id)
+            try:
+                replacements |= self._look_up_one(ours, updates, found)
+            except (BrokerUnavailable, BrokerUnreadable) as error:
+                # One order that cannot be read leaves its own symbol undecided, and no other.
+                log.warning("reconcile.order_unread", **self._facts(ours), error=str(error))
+                found.unreadable.add(ours.order_id)
+                found.unread_symbols.add(ours.symbol)
         return replacements
+
+    def _look_up_one(self, ours: RecordedOrder, updates: OrderUpdates, found: _Orders) -> set[str]:
+        broker = self.runtime.broker.polling()
+        order = broker.order(ours.order_id)
+        if order is None:
+            found.differences.append(gone(ours))
+            return set()
+        if updates.apply([order], set()):
+            found.healed.append(_ended(ours, order))
+        following = in_its_place(broker, ours.order_id) if is_replaced(order) else None
+        return set() if following is None else {following.order_id}
+
+    def _facts(self, ours: RecordedOrder) -> dict[str, str]:
+        return {"executor_id": self.runtime.executor.id, "symbol": ours.symbol, "order_id": ours.order_id}
 
     def _look_up_given_up(self, updates: OrderUpdates) -> None:
         """Look a few orders up by our ids that may be at the broker: one that has filled meanwhile is not listed."""
@@ -171,6 +202,6 @@ def _ended(ours: RecordedOrder, order: BrokerOrder) -> Healed:
     return Healed(finding_id=uuid4(), difference=difference)
 
 
-def reconcile_once(record: Record, runtime: ExecutorRuntime, who: str) -> Saved | None:
+def reconcile_once(record: Record, runtime: ExecutorRuntime, who: str) -> Saved | NotSaved:
     """Reconcile one account, for commands that run without a keeper. Returns and raises what `run_once` does."""
     return Reconciliation(record=record, runtime=runtime, who=who).run_once()

@@ -112,6 +112,16 @@ def foreign_orders(
             yield _of_order(FindingKind.FOREIGN_ORDER, order)
 
 
+def restored_orders(orders: Sequence[BrokerOrder], *, known: Collection[str]) -> Iterator[Difference]:
+    """Yield the open stops that tradewire has placed again in the place of *known* orders. They have to become known.
+
+    When such a stop is canceled and placed again, the id of the new one leads to it, and not to the first.
+    """
+    for order in orders:
+        if order.order_id not in known and _restores_one_of(order, known):
+            yield _of_order(FindingKind.FOREIGN_ORDER, order)
+
+
 def shrunken_orders(
     orders: Mapping[str, BrokerOrder], recorded: Iterable[RecordedOrder], *, settled_before: datetime
 ) -> Iterator[Difference]:

@@ -21,7 +21,7 @@ from pipeline.startup.context import executors_for, open_to_change, settings_for
 from pipeline.store.record import Record
 from pipeline.views.findings import FindingsView, FindingView, findings
 from workers.account.runtime import open_runtime
-from workers.keeper.finding_store import CONFIRMS
+from workers.keeper.finding_store import CONFIRMS, NotSaved, Saved
 from workers.keeper.reconciliation import reconcile_once
 
 _BY = "reconcile"
@@ -63,28 +63,29 @@ def reconcile(
         _print(found)
     for executor_id in unread:
         echo(f"{executor_id}: the account could not be read to the end; `tradewire doctor` shows why", err=True)
-    raise typer.Exit(1 if unread or _open(found) else 0)
+    raise typer.Exit(1 if unread or _present(found) else 0)
 
 
 def _compare(executor: ExecutorSettings, settings: Settings, record: Record) -> bool:
     """Reconcile the account, twice if a difference has to be confirmed; return whether it could be read."""
     with closing(open_runtime(executor, settings=settings, exchange_url=settings.exchange_url, record=record)) as it:
         saved = reconcile_once(record, it, _BY)
-        if saved is not None and saved.suspected:
+        if saved is NotSaved.OUTDATED or (isinstance(saved, Saved) and saved.suspected):
             time.sleep(CONFIRMS.total_seconds())
             saved = reconcile_once(record, it, _BY)
-    return saved is not None
+    # If the keeper was faster, its reading is the newest.
+    return saved not in (NotSaved.FAILED, NotSaved.REFUSED)
 
 
-def _open(found: FindingsView) -> list[FindingView]:
-    return [each for each in found.findings if each.state is FindingState.OPEN]
+def _present(found: FindingsView) -> list[FindingView]:
+    return [each for each in found.findings if each.state in (FindingState.OPEN, FindingState.SUSPECTED)]
 
 
 def _print(found: FindingsView) -> None:
     for each in found.executors:
         at = "never compared" if each.at is None else f"compared at {each.at:%H:%M:%S}Z"
-        count = sum(finding.executor_id == each.executor_id for finding in _open(found))
-        agrees = "agrees with the record" if each.clean else f"{count} open"
+        count = sum(finding.executor_id == each.executor_id for finding in _present(found))
+        agrees = "agrees with the record" if each.clean else f"{count} open or suspected"
         echo(f"{each.executor_id}: {agrees}, {at}")
     if found.findings:
         echo("")

@@ -59,6 +59,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         execution_conditions.refused_exits,
         execution_conditions.late_orders,
         finding_conditions.findings,
+        finding_conditions.waiting_entries,
         exit_conditions.blocked_exits,
         exit_conditions.foreign_orders,
         exit_conditions.dust,

@@ -36,6 +36,7 @@ class AlertKind(StrEnum):
     EXIT_REFUSED = "exit_refused"
     LATE_ORDER = "late_order"
     FINDING = "finding"
+    NOT_RECONCILED = "not_reconciled"
     EXIT_BLOCKED = "exit_blocked"
     FOREIGN_ORDER = "foreign_order"
     DUST = "dust"

@@ -10,6 +10,7 @@ CREATE TABLE finding (
     order_id text NOT NULL DEFAULT '',
     state text NOT NULL CHECK (state IN ('suspected', 'open', 'healed', 'adopted')),
     facts json NOT NULL,
+    -- When the account was read that showed it first and last.
     first_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_seen timestamptz NOT NULL DEFAULT clock_timestamp(),
     closed_at timestamptz,
@@ -27,7 +28,15 @@ CREATE TABLE reconciliation (
     executor_id text NOT NULL,
     -- Taken before the broker was read.
     read_at timestamptz NOT NULL,
+    -- The symbols in which an order of ours could not be read; the others were compared.
+    unread_symbols text[] NOT NULL DEFAULT '{}',
     completed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 DROP TABLE open_order_audit;
+-- No process looks for stray orders any more, so none would end these alerts. Findings take their place.
+UPDATE alert
+SET over_at = clock_timestamp(),
+    over_in = opened_in
+WHERE kind = 'stray_order'
+    AND over_at IS NULL;

@@ -94,9 +94,11 @@ def test_a_probe_takes_a_symbol_that_the_account_does_not_hold(strict: Core, pro
 def test_without_a_worker_a_probe_says_how_far_it_came_and_is_not_sent_later(
     strict: Core, processes: Processes
 ) -> None:
+    strict.rows("DELETE FROM reconciliation")
     body = probed(strict, processes, "--wait", "1", ends=1)
     strict.run(body["execution_id"])
 
+    assert len(strict.rows("SELECT 1 FROM reconciliation")) == 1, "no keeper runs, so the probe compares the account"
     assert not body["ok"]
     assert body["status"] == "queued"
     assert body["after_ms"]["taken"] is None

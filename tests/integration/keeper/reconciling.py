@@ -10,7 +10,7 @@ from uuid import uuid4
 from pipeline.model.orders import OrderRequest, OrderSide
 from tests.factories import Core, until
 from workers.brokers.protocol import Accepted
-from workers.keeper.finding_store import Saved
+from workers.keeper.finding_store import NotSaved, Saved
 from workers.keeper.reconciliation import Reconciliation
 
 AT_ONCE = timedelta(0)
@@ -18,7 +18,7 @@ AT_ONCE = timedelta(0)
 
 def reconcile(core: Core, *, times: int = 1, executor: str = "argo") -> Saved:
     """Reconcile the account *times* times. The paper exchange's reads do not lag, so nothing has to settle."""
-    saved: Saved | None = None
+    saved: Saved | NotSaved | None = None
     for _ in range(times):
         saved = Reconciliation(
             record=core.record,
@@ -27,7 +27,7 @@ def reconcile(core: Core, *, times: int = 1, executor: str = "argo") -> Saved:
             settles=AT_ONCE,
             confirms=AT_ONCE,
         ).run_once()
-    assert saved is not None
+    assert isinstance(saved, Saved), saved
     return saved
 
 

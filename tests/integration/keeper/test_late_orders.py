@@ -12,6 +12,7 @@ from pipeline.monitoring.alerts.finding_conditions import findings
 from tests.factories import Core, until
 from tests.integration.keeper.orders_at_rest import arrive, give_up, status_at_exchange, unsent
 from tests.integration.keeper.reconciling import found, reconcile, rest_by_hand
+from workers.keeper.finding_store import NotSaved
 from workers.keeper.reconciliation import reconcile_once
 
 
@@ -102,7 +103,7 @@ def test_a_list_that_cannot_be_read_is_a_warning_after_some_minutes(core: Core) 
     core.rows("UPDATE reconciliation SET completed_at = completed_at - interval '6 minutes'")
     core.faults({"on": "list", "kind": "garbage_before"})
 
-    assert reconcile_once(core.record, core.runtimes["argo"], "test") is None
+    assert reconcile_once(core.record, core.runtimes["argo"], "test") is NotSaved.FAILED
 
     (check,) = check_reconciliation(core.record, core.executors)
     assert (before.status, check.status) == (CheckStatus.OK, CheckStatus.WARNING)

@@ -14,11 +14,11 @@ from pipeline.model.orders import OrderSide
 from pipeline.operations.adopting import adopt
 from tests.core_fixtures import Processes
 from tests.factories import Core, executor_toml, until
-from tests.integration.keeper.orders_at_rest import replace, status_at_exchange, working
+from tests.integration.keeper.orders_at_rest import replace, status_at_exchange, status_of, working
 from tests.integration.keeper.reconciling import found, reconcile, rest_by_hand, trade_by_hand
 from tests.integration.limited_stage import filled
 from workers.brokers.protocol import Accepted
-from workers.keeper.finding_store import CONFIRMS
+from workers.keeper.finding_store import CONFIRMS, NotSaved
 from workers.keeper.reconcile_task import ReconcileTask
 from workers.keeper.reconciliation import Reconciliation, reconcile_once
 from workers.keeper.restored_stops import equal_stop
@@ -34,6 +34,18 @@ def holdings(core: Core) -> dict[str, Decimal]:
     """Return what each strategy holds of AAPL."""
     rows = core.rows("SELECT strategy, quantity FROM holding WHERE quantity <> 0 AND symbol = 'AAPL'")
     return {row["strategy"]: row["quantity"] for row in rows}
+
+
+def placed_again(core: Core, stop: str) -> str:
+    """Cancel a stop and place it again, as for an exit, and return the broker's id of the new one."""
+    broker = core.runtimes["argo"].broker
+    order = broker.order(stop)
+    assert order is not None
+    broker.cancel(stop)
+    until(lambda: status_of(core, stop) == "canceled")
+    restored = broker.submit(equal_stop(order, Decimal(2)))
+    assert isinstance(restored, Accepted)
+    return restored.order.order_id
 
 
 def settled(core: Core) -> None:
@@ -188,7 +200,7 @@ def test_a_broker_that_is_away_completes_no_reconcile(core: Core) -> None:
     core.rows("DELETE FROM reconciliation")
     core.exchange.stop()
 
-    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is None
+    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is NotSaved.FAILED
 
     assert core.rows("SELECT * FROM reconciliation") == []
 
@@ -198,7 +210,7 @@ def test_a_refused_list_of_positions_completes_no_reconcile(core: Core) -> None:
     core.rows("DELETE FROM reconciliation")
     core.faults({"on": "positions", "kind": "garbage_before"})
 
-    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is None
+    assert reconcile_once(core.record, core.runtimes["argo"], "test keeper") is NotSaved.FAILED
 
     assert core.rows("SELECT * FROM reconciliation") == []
 
@@ -279,7 +291,7 @@ def test_a_position_that_our_order_has_changed_meanwhile_is_not_adopted(core: Co
     assert holdings(core) == {"": Decimal(3)}
 
 
-def test_an_adopted_order_is_known_and_so_is_the_stop_that_takes_its_place(core: Core) -> None:
+def test_an_adopted_order_is_known_and_so_is_each_stop_that_takes_its_place(core: Core) -> None:
     filled(core, quantity=4)
     stop = rest_by_hand(
         core, side=OrderSide.SELL, quantity=Decimal(2), type="stop", stop_price=Decimal(50), limit_price=None
@@ -289,14 +301,10 @@ def test_an_adopted_order_is_known_and_so_is_the_stop_that_takes_its_place(core:
 
     assert [each.order_id for each in adopt(core.record, ["argo"], symbol="AAPL", by="ann", why=None)] == [stop]
 
-    broker = core.runtimes["argo"].broker
-    order = broker.order(stop)
-    assert order is not None
-    broker.cancel(stop)
-    until(lambda: (again := broker.order(stop)) is not None and again.raw_status == "canceled")
-    assert isinstance(broker.submit(equal_stop(order, Decimal(2))), Accepted)
-    reconcile(core, times=2)
-    assert found(core) == [("foreign_order", "MSFT", "open")]
+    for _ in range(2):
+        stop = placed_again(core, stop)
+        reconcile(core, times=2)
+        assert found(core) == [("foreign_order", "MSFT", "open")]
     assert entry(core)[1] != "quarantined"
 
 

@@ -111,6 +111,26 @@ def test_open_stops_of_a_flatten_move_to_the_one_table_of_canceled_orders(
     assert moved == [("o-1", "argo", "AAPL", "sell", 7, {"type": "stop"}, None)]
 
 
+def test_open_alerts_of_stray_orders_end_since_findings_take_their_place(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    monkeypatch.setattr("pipeline.store.migrate.migrations", lambda: [each for each in every if each.version < 38])
+    migrate(empty_database_url)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            "INSERT INTO alert (key, kind, severity, subject) VALUES "
+            "('stray_order:o-1', 'stray_order', 'critical', 'a'), ('unknown:1', 'unknown', 'critical', 'b')"
+        )
+    monkeypatch.undo()
+
+    migrate(empty_database_url)
+
+    with psycopg.connect(empty_database_url) as connection:
+        still_open = connection.execute("SELECT kind FROM alert WHERE over_at IS NULL").fetchall()
+    assert still_open == [("unknown",)]
+
+
 def test_what_orders_had_filled_becomes_one_fill_each(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     every = migrations()
     monkeypatch.setattr("pipeline.store.migrate.migrations", lambda: every[:32])

@@ -105,6 +105,7 @@ def long_past(rows: Rows, database_url: str, intake: Intake) -> dict[str, Any]:
         "known_until": datetime.now(UTC),
         "within": timedelta(days=1),
         "settled_before": datetime.now(UTC) - 5 * SECOND,
+        "listed": ["o-1"],
         "counts_for": 300 * SECOND,
         "worker": "test",
         "by": "test",

@@ -85,6 +85,7 @@ def test_findings_are_read_over_http(client: httpx.Client, record: Record, datab
     ]
     assert [(each["symbol"], each["state"], each["facts"]) for each in body["findings"]] == [
         ("AAPL", "open", {"broker": "3"}),
+        ("MSFT", "suspected", {"broker": "3"}),
         ("IBM", "healed", {"broker": "3"}),
     ]
     assert set(body["findings"][0]) == {"finding_id", "executor_id", "kind", "symbol", "state", "facts", "remedy"}
