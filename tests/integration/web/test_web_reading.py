@@ -248,7 +248,7 @@ def test_accounts_show_what_was_last_read(make_core: Callable[..., Core]) -> Non
 @pytest.mark.parametrize(
     "address", ["postgresql://nobody@127.0.0.1:1/nothing", "postgresql://u:ge%zzheim@127.0.0.1:1/d"]
 )
-def test_an_absent_record_is_503_in_words_without_its_address(redis_url: str, address: str) -> None:
+def test_an_absent_record_is_503_in_words(redis_url: str, address: str) -> None:
     with (
         Record(address, retry_for_s=0.2) as record,
         capture_logs() as lines,
