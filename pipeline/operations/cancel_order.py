@@ -95,6 +95,9 @@ def request_cancel(record: Record, order: NamedOrder, *, by: str, why: str | Non
         "reason_code": Code.CANCELED_BY_PERSON,
     }
 
+    if order.role is Role.EXIT and order.ended_at is None and not (why or "").strip():
+        raise NotPossible(f"{order} is an exit, and its position stays open without it: say why it is canceled")
+
     def unit(connection: Connection[DictRow]) -> NamedOrder:
         _refuse_repeated(connection, order)
         recorded = order.generation is not None and execute(connection, sql("orders_by_hand", "request_cancel"), values)

@@ -56,7 +56,8 @@ RETURNING e.execution_id
 -- name: takeable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
-    coalesce(s.quantity, s.notional, s.equity_percent) IS NULL AND coalesce(s.close_percent, 100) = 100 AS is_whole
+    coalesce(s.quantity, s.notional, s.equity_percent) IS NULL AND coalesce(s.close_percent, 100) = 100
+        AND NOT (s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL) AS is_whole
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 WHERE e.execution_id = %(execution_id)s
@@ -207,7 +208,7 @@ WITH superseded AS (
         )
         -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part.
         AND NOT (
-            coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, '')
+            (NOT %(is_whole)s OR coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, ''))
             AND EXISTS (
                 SELECT
                 FROM account_snapshot AS a

@@ -102,9 +102,11 @@ WHERE o.executor_id = %(executor_id)s
             JOIN signal AS exit ON exit.signal_id = later.signal_id
             WHERE later.executor_id = o.executor_id
                 AND later.symbol = o.symbol
-                AND later.seq > e.seq
-                AND later.state = 'held'
-                AND later.reason_code = 'order_under_way'
+                AND later.execution_id <> e.execution_id
+                AND (
+                    later.state IN ('queued', 'held') AND later.waits_for_symbol
+                    OR later.state = 'held' AND later.reason_code = 'order_under_way'
+                )
                 AND exit.intent <> 'open'
                 AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
         )

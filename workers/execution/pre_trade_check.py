@@ -57,7 +57,7 @@ class PreTradeCheck:
             exits_again = prior is not None and prior.role is Role.EXIT
             urgent = exits_again or known.has_to_close or not may_enter(signal, self.runtime.executor)
             again = self.blocking.look_up(known.under_way, claimed, urgent=urgent)
-            return self.decide(claimed) if again else self._cancel_and_hold(claimed, waits)
+            return self.decide(claimed) if again else self._hold_for_symbol(claimed, signal, waits)
         try:
             seen = self.inputs.read(claimed, known)
         except BrokerUnavailable as error:
@@ -87,6 +87,12 @@ class PreTradeCheck:
             closes=exits_again or not may_enter(signal, executor),
             has_to_close=exits_again or known.has_to_close,
         )
+
+    def _hold_for_symbol(self, claimed: ClaimedExecution, signal: SignalRow, waits: Hold) -> Transition:
+        """Hold for other orders of the symbol. These may rest for a day, so an entry ends by its age meanwhile."""
+        if waits.cancel or waits.cancel_foreign:
+            return self._cancel_and_hold(claimed, waits)
+        return self._hold(claimed, signal, waits.reason, waits.wait, self.inputs.hours(signal, claimed.now))
 
     def _decide(
         self, connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, seen: InputSnapshot

@@ -58,7 +58,7 @@ def close(
     The close goes through the worker, as every exit does. It ends entries of the symbol that wait, and cancels those
     that work. A close with --limit rests for the day (a coin's without end), unless a later exit takes its place.
     """
-    settings = settings_for_a_person("orders", anywhere=True)
+    settings = settings_for_a_person("orders")
     executors = executors_for(settings)
     chosen = executor_of(executors, executor)
     part, price = _percent(percent), parsed("--limit", limit, _positive)

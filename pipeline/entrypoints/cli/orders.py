@@ -65,7 +65,7 @@ def cancel(
     The request is recorded, and the keeper sends it until the order has ended. When an exit is canceled, its position
     stays open.
     """
-    settings = settings_for_a_person("orders", anywhere=True)
+    settings = settings_for_a_person("orders")
     with open_record(settings) as record:
         order = _the_order(record, order_id, why)
         name_accounts(settings, [order.executor_id])

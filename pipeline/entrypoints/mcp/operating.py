@@ -74,7 +74,7 @@ def cancel_order(
     why: Why,
 ) -> Answer:
     """Cancel an open order. The position of a canceled exit stays open. `orders` shows when the order is gone."""
-    with record_now(anywhere=True) as (_, record):
+    with record_now() as (_, record):
         found = orders_named(record, order)
         if len(found) != 1:
             raise NotPossible(not_one(order, found))
@@ -91,7 +91,7 @@ def close_position(
     limit: Annotated[Decimal | None, Field(gt=0, description="The worst price; a market order without.")] = None,
 ) -> Answer:
     """Close the account's position in a symbol. This trades. `executions` shows what became of it."""
-    with record_now(anywhere=True) as (settings, record):
+    with record_now() as (settings, record):
         executors = executors_for(settings)
         intake = Intake(record, executors, by=_by(who), why=why)
         recorded = record_close(intake, executor_of(executors, executor).id, symbol, percent=percent, limit=limit)

@@ -156,8 +156,10 @@ def _closed(context: WebContext, executor_id: str, symbol: str, body: CloseBody,
         raise ApiError(404, "not_found", message)
     intake = Intake(context.record, context.executors, by=by, why=body.why)
     terms = {"percent": body.percent, "limit": body.limit}
+    # Like a signal's, an id is one of its token: two people may number their closes alike.
+    source_id = None if body.source_id is None else f"{by.removesuffix('@http')}:{body.source_id}"
     try:
-        recorded = record_close(intake, executor_id, symbol, **terms, source_id=body.source_id)
+        recorded = record_close(intake, executor_id, symbol, **terms, source_id=source_id)
     except SourceIdConflict as error:
         raise ApiError(409, error.code, str(error)) from None
     except InvalidSignal as error:
