@@ -182,8 +182,8 @@ def test_how_things_stand_is_read_anew(
         "VALUES ('argo', 'PA1', now(), %s::jsonb, '[]')",
         [
             (
-                '{"number": "PA1", "currency": "USD", "equity": "1", "last_equity": "1", "cash": "1", "buying_power": "1", '
-                '"non_marginable_buying_power": null, "blocked": false, "shorting_enabled": true}'
+                '{"number": "PA1", "currency": "USD", "equity": "1", "last_equity": "1", "cash": "1", '
+                '"buying_power": "1", "non_marginable_buying_power": null, "blocked": false, "shorting_enabled": true}'
             )
         ],
     )
