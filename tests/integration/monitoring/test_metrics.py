@@ -176,7 +176,17 @@ def test_how_things_stand_is_read_anew(
     record.run(stop)
     rows("INSERT INTO account_refusal (executor_id, probe_at, message) VALUES ('prop_firm', now(), 'no')")
     rows("UPDATE broker_order SET filled_at = '2026-01-01T00:00:00Z' WHERE filled_quantity > 0")
-    rows("SELECT * FROM take_requests('executor:argo', 4, 100, false)")
+    rows("SELECT * FROM take_requests('PA1', 4, 100, false)")
+    rows(
+        "INSERT INTO account_snapshot (executor_id, account_number, taken_at, account, positions) "
+        "VALUES ('argo', 'PA1', now(), %s::jsonb, '[]')",
+        [
+            (
+                '{"number": "PA1", "currency": "USD", "equity": "1", "last_equity": "1", "cash": "1", '
+                '"buying_power": "1", "non_marginable_buying_power": null, "blocked": false, "shorting_enabled": true}'
+            )
+        ],
+    )
     rows(
         "INSERT INTO finding (finding_id, account_number, executor_id, kind, symbol, state, facts) "
         "VALUES (gen_random_uuid(), 'PA1', 'argo', 'foreign_position', 'AAPL', 'open', '{}')"

@@ -85,7 +85,7 @@ def test_an_embedded_record_is_restored_and_the_replaced_one_kept(home: Path) ->
 
     assert "wrote" in backed_up.stdout
     assert stat.S_IMODE((home / "record.backup").stat().st_mode) == 0o600
-    assert "doctor" in restored.stdout
+    assert "tradewire reconcile" in restored.stdout
     assert "DROP DATABASE tradewire_until_" in restored.stdout
     with offline_postgres(home) as url, psycopg.connect(url) as connection:
         assert written(url) == ["before"]
