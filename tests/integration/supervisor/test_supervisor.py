@@ -118,6 +118,8 @@ def test_the_feed_is_shown_when_only_the_servers_run(home: Path, ups: list[Up]) 
     up = _start(ups, home, servers=True)
 
     up.wait_for_line("a line of the feed")
+    # The file is written beside the feed.
+    until((home / "services.json").is_file, 10)
 
     assert {"up", "postgres", "valkey"} == json.loads((home / "services.json").read_text())["pids"].keys()
 

@@ -102,12 +102,11 @@ def test_a_limit_close_of_a_coin_by_a_path_with_a_slash(client: httpx.Client, co
 
 
 def test_what_is_not_there_or_not_possible(client: httpx.Client, core: Core) -> None:
-    empty = client.post(CLOSE, params={"timeout": 0}).json()
+    empty = client.post(CLOSE, params={"timeout": 0}, json={"source_id": "1"}).json()
     core.run(UUID(empty["executions"][0]["execution_id"]))
-    source_id = core.rows("SELECT source_id FROM signal")[0]["source_id"].removeprefix("close:")
 
-    none = client.post(CLOSE, json={"source_id": source_id})
-    conflict = client.post(CLOSE, json={"source_id": source_id, "percent": 50})
+    none = client.post(CLOSE, json={"source_id": "1"})
+    conflict = client.post(CLOSE, json={"source_id": "1", "percent": 50})
 
     assert (none.status_code, none.json()["error"]["code"]) == (409, "no_position")
     assert (conflict.status_code, conflict.json()["error"]["code"]) == (409, "source_id_conflict")

@@ -111,10 +111,11 @@ def test_every_other_part_is_shown_with_every_figure(count: int, seconds: float 
 @pytest.mark.parametrize("after_ms", [0, -0.1, NAN, 1e18])
 def test_a_signal_and_its_timeline_are_shown_with_every_figure(figure: str | None, after_ms: float) -> None:
     names = ("source", "source_id", "strategy", "confidence", "entry_price", "price", "target_price", "stop_price")
-    more = ("quantity", "intent", "regime", "generated_at", "expires_at")
+    more = ("intent", "regime", "generated_at", "expires_at")
     signal: dict[str, Any] = dict.fromkeys((*names, *more))
     signal |= {"signal_id": "1", "action": "BUY", "symbol": "AAPL", "recorded_at": NOW.isoformat()}
-    signal |= {"confidence": figure, "entry_price": figure, "quantity": figure}
+    sizes = ("quantity", "notional", "equity_percent", "close_percent")
+    signal |= {"confidence": figure, "entry_price": figure} | dict.fromkeys(sizes, figure)
     execution: dict[str, Any] = dict.fromkeys(("order_id", "reason"))
     execution |= {"execution_id": "2", "executor_id": "argo", "status": "filled", "mode": "paper"}
     execution |= {"filled_quantity": figure, "filled_average_price": figure, "settings": {"changes": None}}
