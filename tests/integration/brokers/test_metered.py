@@ -286,7 +286,7 @@ def test_workers_and_keeper_as_processes_stay_below_the_limit(
     counts = asked(core)
     assert (counts["refused"], counts["busiest_60s"] <= 60) == (0, True)
     # The processes must have used most of the limit; otherwise the test would not have covered it.
-    assert counts["busiest_60s"] >= 35
+    assert counts["busiest_60s"] > 30
     assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}
 
 
