@@ -14,7 +14,7 @@ COUNTS_FOR: Final = timedelta(minutes=5)
 
 
 class FindingKind(StrEnum):
-    """What differs between the record and the broker."""
+    """The kinds of differences between the record and the broker."""
 
     #: The broker holds an open order with an id of tradewire's. The record does not know it, or as another order.
     UNKNOWN_ORDER = "unknown_order"
@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class EntryGate:
-    """What the last reconcile means for an entry in one symbol of an account."""
+    """The last reconcile of an account, as far as an entry in one symbol depends on it."""
 
     #: Whether a reconcile of the account counts: a recent one, made after the record was last restored.
     is_reconciled: bool

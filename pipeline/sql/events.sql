@@ -71,8 +71,8 @@ WHERE told < published
 FOR UPDATE
 
 -- name: untold_orders
--- Orders that ended and are in no message. Those of more than a day ago are left out: nobody was told about them while
--- the messages were switched off.
+-- Orders that ended and are in no message. Those of more than a day ago are left out: they ended while the messages were
+-- switched off.
 SELECT event_id, at, data, clock_timestamp() AS now,
     (SELECT max(made_at) FROM alert_message WHERE about = 'orders') AS last_message_at
 FROM event

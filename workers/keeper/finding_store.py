@@ -32,7 +32,7 @@ class Healed:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What one completed reading of an account has shown."""
+    """The differences that one completed reading of an account has shown."""
 
     account_number: str
     executor_id: str
@@ -58,7 +58,7 @@ class Comparison:
 
 @dataclass(kw_only=True)
 class Saved:
-    """What has changed, and how many differences the account has now."""
+    """The changes of findings, and how many differences the account has now."""
 
     opened: list[Difference] = field(default_factory=list)
     healed: list[Difference] = field(default_factory=list)

@@ -38,7 +38,7 @@ class RecordedOrder:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedPosition:
-    """What the strategies hold of a symbol together, and what our orders may still change."""
+    """The quantity that all strategies hold of a symbol, and how much our orders may still change it."""
 
     symbol: str
     quantity: Decimal = _ZERO

@@ -282,11 +282,11 @@ def test_workers_and_keeper_as_processes_stay_below_the_limit(
         return all(each["order_id"] or each["reason_code"] == "rate_budget" for each in states)
 
     until(looked_at, within_s=40)
+    # The processes must have used most of the limit; otherwise the test would not have covered it.
+    until(lambda: asked(core)["busiest_60s"] >= 40, within_s=40)
 
     counts = asked(core)
     assert (counts["refused"], counts["busiest_60s"] <= 60) == (0, True)
-    # The processes must have used most of the limit; otherwise the test would not have covered it.
-    assert counts["busiest_60s"] > 30
     assert {core.execution(execution_id)["attempts"] for execution_id in ids} <= {0, 1}
 
 

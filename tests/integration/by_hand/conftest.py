@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.command import commands_use
 from tests.factories import Core
 
 
@@ -14,8 +15,5 @@ def core(make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch) -> Cor
     """A core with the executor `argo`; AAPL and MSFT trade at 100."""
     core = make_core()
     core.prices(AAPL=100, MSFT=100)
-    monkeypatch.setenv("DATABASE_URL", core.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
-    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", core.exchange.url)
-    monkeypatch.setenv("TRADEWIRE_HOME", str(core.settings.home))
+    commands_use(core, monkeypatch)
     return core

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.command import app
+from tests.command import app, commands_use
 from tests.factories import Core, executor_toml
 from tests.integration.keeper.reconciling import trade_by_hand
 
@@ -20,10 +20,7 @@ def core(make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch) -> Cor
     """A core with two executors, which the commands use too."""
     core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
     core.prices(AAPL=100, MSFT=100)
-    monkeypatch.setenv("DATABASE_URL", core.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
-    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", core.exchange.url)
-    monkeypatch.setenv("TRADEWIRE_HOME", str(core.settings.home))
+    commands_use(core, monkeypatch)
     return core
 
 

@@ -13,7 +13,7 @@ from pipeline.accounts.account_key import account_key_of
 from pipeline.accounts.switches import turn_on
 from pipeline.entrypoints.doctor.switches import check_switches
 from pipeline.model.switches import SwitchKind
-from tests.command import app
+from tests.command import app, commands_use
 from tests.factories import Core, executor_toml, until
 from workers.keeper.account_controls import account_controls_of
 
@@ -25,10 +25,7 @@ def core(make_core: Callable[..., Core], monkeypatch: pytest.MonkeyPatch) -> Cor
     """A core with two executors, which the commands use too."""
     core = make_core(executor_toml("argo") + executor_toml("prop_firm"))
     core.prices(AAPL=100, MSFT=100)
-    monkeypatch.setenv("DATABASE_URL", core.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
-    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", core.exchange.url)
-    monkeypatch.setenv("TRADEWIRE_HOME", str(core.settings.home))
+    commands_use(core, monkeypatch)
     return core
 
 

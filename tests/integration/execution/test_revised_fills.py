@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import permutations
@@ -10,24 +9,14 @@ from itertools import permutations
 import psycopg
 import pytest
 
-from pipeline.intake.intake import Intake
 from pipeline.model.orders import OrderStatus
-from pipeline.store.record import Record
 from tests.factories import until
-from tests.integration.execution.test_fills import ACTIVITY, STREAM, OneOrder
-from tests.integration.execution_states import ExecutionStates, Rows
+from tests.integration.execution.test_fills import ACTIVITY, STREAM, OneOrder, order
 from workers.execution.fills import void_fill
 
+__all__ = ["order"]
+
 KEEPS = pytest.mark.parametrize("kept", [1, 0], ids=["the report keeps the fill", "the report drops the fill"])
-
-
-@pytest.fixture
-def order(database_url: str, intake: Intake, rows: Rows) -> Iterator[OneOrder]:
-    states = ExecutionStates(intake, rows)
-    execution_id = states.recorded()
-    states.ordered(execution_id, order_id="o-1")
-    with Record(database_url) as record:
-        yield OneOrder(record, rows, execution_id)
 
 
 def later(order: OneOrder) -> None:

@@ -44,7 +44,7 @@ class CancelBody(BaseModel):
 
 
 class CloseBody(BaseModel):
-    """What to close, and at which price."""
+    """The part of a position to close, and the worst price."""
 
     model_config = ConfigDict(extra="forbid")
 
