@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.acceptance.system import System
+from tests.waiting import patience
 
 
 @pytest.fixture
@@ -45,4 +46,4 @@ def _systems(folder: Path) -> Iterator[Callable[..., System]]:
         for process in [*left, psutil.Process(one.process.pid)] if one.process.poll() is None else left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        one.process.wait(timeout=5)
+        one.process.wait(timeout=patience(5))

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.command import app
+from tests.waiting import patience
 
 FOLDER = Path(__file__).parent / "bad_executors"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -66,7 +67,7 @@ def test_the_installed_command_prints_the_same() -> None:
     path = FOLDER / "misspelt_words.toml"
     command = [str(Path(sys.executable).parent / "tradewire"), "config", "check", str(path)]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience(15))
 
     assert done.returncode == 2
     assert [fault for fault in faults_of(path) if f"{fault}: " not in done.stdout] == []
@@ -81,7 +82,7 @@ def test_no_process_starts_on_a_file_with_a_fault(command: str, monkeypatch: pyt
     tradewire = str(Path(sys.executable).parent / "tradewire")
     monkeypatch.setenv("TRADEWIRE_API_TOKEN", "a-token-for-this-test")
 
-    done = subprocess.run([tradewire, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([tradewire, *arguments], capture_output=True, text=True, check=False, timeout=patience(15))
 
     assert done.returncode == 2
     assert [fault for fault in faults_of(path) if f"{fault}: " not in done.stderr] == []

@@ -19,6 +19,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from tests.acceptance.system import ROOT, System, a_signal, symbols
+from tests.waiting import patience
 
 MakeSystem = Callable[..., System]
 LOAD = "config/executors.load.toml"
@@ -36,7 +37,7 @@ def workers(one: System) -> Iterator[None]:
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(timeout=10)
+            process.wait(timeout=patience(10))
 
 
 def one_order_each(one: System, count: int) -> bool:

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.acceptance.browsing import ORDER_ID, Visitor, chromium
 from tests.acceptance.system import ROOT, System, a_signal
+from tests.waiting import patience
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -40,7 +41,7 @@ def up(browser: Browser, system: Callable[..., System]) -> System:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=5).is_success
+        return httpx.get(f"{url}/health", timeout=patience(5)).is_success
     except httpx.TransportError:
         return False
 

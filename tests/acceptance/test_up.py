@@ -18,7 +18,7 @@ import redis
 from rq import Worker
 
 from tests.acceptance.system import ROOT, System, a_signal
-from tests.waiting import promised
+from tests.waiting import patience, promised
 
 MakeSystem = Callable[..., System]
 
@@ -90,7 +90,7 @@ def test_ctrl_c_stops_everything_and_the_next_up_goes_on_with_the_same_data(syst
     below = one.children()
 
     took_s = one.stop()
-    _, alive = psutil.wait_procs(below, timeout=1)
+    _, alive = psutil.wait_procs(below, timeout=promised(1))
     one.up("--source", "none")
     again = one.json("executions", "--signal", answer["signal_id"])
 
@@ -108,7 +108,7 @@ def test_after_a_kill_of_up_its_children_end_and_the_next_up_cleans_up(system: M
 
     one.process.kill()
     one.process.wait()
-    _, alive = psutil.wait_procs(below, timeout=5)
+    _, alive = psutil.wait_procs(below, timeout=patience(5))
     one.up("--source", "none")
     (answer,) = one.send([a_signal("MSFT")], "--wait", "60")
 
@@ -163,7 +163,7 @@ def test_doctor_names_a_queue_without_a_worker_and_the_executions_wait_for_one(s
         one.until(lambda: one.orders("argo"), within_s=15, what="an order at argo")
     finally:
         worker.terminate()
-        worker.wait(timeout=10)
+        worker.wait(timeout=patience(10))
 
     assert done.returncode == 2
     assert took_s < promised(5)

@@ -11,6 +11,7 @@ from websockets.sync.client import connect
 
 from tests.exchange_client import build_client, limit, refused, refused_order
 from tests.exchange_fixtures import ExchangeProcess
+from tests.waiting import patience
 
 _KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 
@@ -30,7 +31,7 @@ def test_the_stream_is_also_served_under_the_address_of_the_old_sdk(exchange_pro
     with connect(exchange_process.url.replace("http", "ws") + "/stream/") as stream:
         stream.send('{"action": "authenticate", "data": {"key_id": "key", "secret_key": "secret"}}')
 
-        assert b'"authorized"' in bytes(stream.recv(timeout=10))  # type: ignore[arg-type]
+        assert b'"authorized"' in bytes(stream.recv(timeout=patience(10)))  # type: ignore[arg-type]
 
 
 def test_assets_can_be_listed_by_their_attributes(exchange_process: ExchangeProcess) -> None:

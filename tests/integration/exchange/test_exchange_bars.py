@@ -13,6 +13,7 @@ import pytest
 from pipeline.intake.sources.bars import load_bars
 from tests.exchange_client import build_client, ended, limit, market
 from tests.exchange_fixtures import ExchangeProcess
+from tests.waiting import patience
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def played(start_exchange: Callable[..., ExchangeProcess]) -> Iterator[ExchangeP
 
 
 def get(exchange: ExchangeProcess, path: str, **params: float) -> Any:
-    with httpx.Client(trust_env=False, timeout=10.0) as client:
+    with httpx.Client(trust_env=False, timeout=patience(10)) as client:
         return client.get(f"{exchange.url}{path}", params=params).json()
 
 

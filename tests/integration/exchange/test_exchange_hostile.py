@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from tests.exchange_client import build_client, limit
 from tests.exchange_fixtures import ExchangeProcess
-from tests.waiting import until
+from tests.waiting import patience, until
 
 KEYS = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}
 ORDER = (
@@ -91,7 +91,7 @@ def test_a_stream_login_that_cannot_be_written_is_refused(exchange_process: Exch
     with connect(exchange_process.url.replace("http", "ws") + "/stream") as stream:
         stream.send(r'{"action": "auth", "key": "\ud800", "secret": "s"}')
 
-        assert b'"unauthorized"' in bytes(stream.recv(timeout=10))  # type: ignore[arg-type]
+        assert b'"unauthorized"' in bytes(stream.recv(timeout=patience(10)))  # type: ignore[arg-type]
     assert build_client(exchange_process).get_account().status is not None
 
 

@@ -17,6 +17,7 @@ import workers.keeper.dispatch
 import workers.keeper.order_lookup
 import workers.keeper.order_polling
 import workers.keeper.poll_interval
+from tests.waiting import patience
 
 #: The point of a thread that has ended.
 END = "end"
@@ -90,7 +91,7 @@ class Actor:
             self._wait()
 
     def _wait(self) -> None:
-        assert self._stands.acquire(timeout=30), f"{self.name} hangs after {self.point}"
+        assert self._stands.acquire(timeout=patience(30)), f"{self.name} hangs after {self.point}"
         if self.failure is not None:
             raise self.failure
 

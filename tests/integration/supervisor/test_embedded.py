@@ -23,6 +23,7 @@ from redis.retry import Retry
 
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.embedded_server import EmbeddedServer
+from tests.waiting import patience
 
 _OWNER = """
 import pathlib, sys, time
@@ -201,7 +202,7 @@ def test_a_missing_wheel_is_reported_with_the_command_that_installs_it(
 ) -> None:
     command = [sys.executable, "-c", _WITHOUT_WHEELS, *arguments, "--home", str(home)]
 
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=patience(30), check=False)
 
     assert ended.returncode == 2
     assert "pip install 'tradewire[embedded]'" in ended.stderr

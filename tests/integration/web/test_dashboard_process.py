@@ -26,7 +26,7 @@ def _serve(port: int, **environment: str) -> subprocess.Popen[str]:
 
 def _status(port: int, path: str) -> int:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}{path}", headers=LOGIN, timeout=10).status_code
+        return httpx.get(f"http://127.0.0.1:{port}{path}", headers=LOGIN, timeout=patience(10)).status_code
     except httpx.TransportError:
         return 0
 
@@ -62,7 +62,7 @@ def test_it_does_not_start_without_a_token_or_a_redis(
     tmp_path: Path, environment: dict[str, str], missing: str
 ) -> None:
     with _serve(free_port(), TRADEWIRE_HOME=str(tmp_path), **environment) as served:
-        _, said = served.communicate(timeout=20)
+        _, said = served.communicate(timeout=patience(20))
 
     assert served.returncode == 2
     assert missing in said

@@ -13,6 +13,7 @@ import pytest
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.integration.execution_states import ExecutionStates, Rows
+from tests.waiting import patience
 from tests.web import BEARER, serving, web_context
 
 Event = tuple[int, str, dict[str, Any]]
@@ -26,7 +27,7 @@ def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
 
 def events(client: httpx.Client, path: str = "/api/v1/events", **headers: str) -> Iterator[Event]:
     """Yield the events as they arrive; the client's time limit bounds each wait."""
-    with client.stream("GET", path, headers=BEARER | headers, timeout=15) as answer:
+    with client.stream("GET", path, headers=BEARER | headers, timeout=patience(15)) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
         for line in answer.iter_lines():

@@ -18,6 +18,7 @@ from pipeline.store.record import Record
 from tests.factories import Core
 from tests.integration.doctor.test_doctor import NOWHERE, at_work
 from tests.integration.startup.test_dependencies_kinds import configured
+from tests.waiting import patience
 from tests.web import BEARER, serving, web_context
 
 
@@ -130,7 +131,7 @@ def test_requests_that_wait_for_a_check_hold_up_no_other_request(client: httpx.C
     with ThreadPoolExecutor(60) as threads:
         # The lock is held for as long as a check takes, which is seconds while a broker hangs.
         with readiness._lock:
-            ready = [threads.submit(httpx.get, f"{client.base_url}/ready", timeout=60) for _ in range(60)]
+            ready = [threads.submit(httpx.get, f"{client.base_url}/ready", timeout=patience(60)) for _ in range(60)]
             time.sleep(1.0)  # The requests arrive.
             answer = client.get("/api/v1/signals", headers=BEARER)
             waiting = [each for each in ready if not each.done()]

@@ -16,6 +16,7 @@ from pipeline.intake.intake import Recorded
 from pipeline.model.errors import RecordUnavailable
 from pipeline.store.record import Record
 from tests.factories import Core, executor_toml, signal, until
+from tests.waiting import patience
 from tests.web import BEARER, serving, web_context
 
 TWO = executor_toml("argo") + executor_toml("prop_firm", minimum_confidence=82)
@@ -44,7 +45,7 @@ def test_it_answers_with_the_order_id_when_there_is_one(core: Core) -> None:
     with asking(core) as ask:
         asked = ask(signal())
         order_id = core.run(executions_of(core)["argo"])["order_id"]
-        answer = asked.result(15)
+        answer = asked.result(patience(15))
 
     body = answer.json()
     assert answer.status_code == 200
@@ -60,7 +61,7 @@ def test_all_executors_are_waited_for_and_the_first_that_did_not_skip_is_shown(
     with asking(core) as ask:
         asked = ask(signal(executors=["prop_firm"]))
         core.run(executions_of(core)["prop_firm"], "prop_firm")
-        body = asked.result(15).json()
+        body = asked.result(patience(15)).json()
 
     assert (body["executor_id"], body["success"]) == ("prop_firm", True)
     assert body["executions"][0]["status"] == "skipped"
@@ -69,7 +70,7 @@ def test_all_executors_are_waited_for_and_the_first_that_did_not_skip_is_shown(
 def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[..., Core]) -> None:
     core = make_core(TWO)
     with asking(core) as ask:
-        answer = ask(signal(confidence=78), executor="prop_firm").result(15)
+        answer = ask(signal(confidence=78), executor="prop_firm").result(patience(15))
 
     body = answer.json()
     assert answer.status_code == 200
@@ -82,7 +83,7 @@ def test_a_named_executor_is_the_one_that_is_waited_for(make_core: Callable[...,
 def test_a_signal_that_every_executor_skips_is_200_with_the_first_reason(make_core: Callable[..., Core]) -> None:
     core = make_core(TWO)
     with asking(core) as ask:
-        answer = ask(signal(confidence=10)).result(15)
+        answer = ask(signal(confidence=10)).result(patience(15))
 
     assert answer.status_code == 200
     assert (answer.json()["executor_id"], answer.json()["status"]) == ("argo", "skipped")
@@ -90,7 +91,7 @@ def test_a_signal_that_every_executor_skips_is_200_with_the_first_reason(make_co
 
 def test_what_is_not_decided_in_time_is_202_and_goes_on(core: Core) -> None:
     with asking(core) as ask:
-        answer = ask(signal(), timeout=0.2).result(15)
+        answer = ask(signal(), timeout=0.2).result(patience(15))
 
     body = answer.json()
     assert answer.status_code == 202
@@ -101,9 +102,9 @@ def test_what_is_not_decided_in_time_is_202_and_goes_on(core: Core) -> None:
 def test_the_same_signal_again_gets_the_first_outcome(core: Core) -> None:
     with asking(core) as ask:
         raw = signal(source_id="1")
-        first = ask(raw, timeout=0).result(15)
+        first = ask(raw, timeout=0).result(patience(15))
         order_id = core.run(executions_of(core)["argo"])["order_id"]
-        again = ask(raw).result(15)
+        again = ask(raw).result(patience(15))
 
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json()["order_id"] == order_id
@@ -125,7 +126,7 @@ def test_what_is_refused_is_not_recorded(
 ) -> None:
     core.intake.record(signal(source_id="taken", action="SELL"), source="api")
     with asking(core) as ask:
-        answer = ask(raw, **query).result(15)
+        answer = ask(raw, **query).result(patience(15))
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert core.rows("SELECT count(*) AS n FROM signal") == [{"n": 1}]
@@ -145,7 +146,7 @@ def test_many_waiting_requests_share_one_query_and_hold_no_thread(core: Core, mo
         monkeypatch.setattr(Record, "run", counted)
         time.sleep(1)
         monkeypatch.undo()
-        answers = [each.result(15) for each in asked]
+        answers = [each.result(patience(15)) for each in asked]
 
     # All waiting requests share twenty reads a second. Without sharing, each of the eight would make as many.
     assert 0 < len(looks) <= 25

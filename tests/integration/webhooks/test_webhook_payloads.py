@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.webhooks.webhook_stage import PAYLOADS, SECRET, Stage, body_of, webhook_stage
+from tests.waiting import patience
 
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((PAYLOADS / "expected.toml").read_text("utf-8"))
 SIGNALS = [name for name, expected in EXPECTED.items() if "signal" in expected]
@@ -82,7 +83,7 @@ def test_three_re_sends_get_the_first_record_and_record_nothing(stage: Stage) ->
 
 def test_tries_that_arrive_at_once_are_one_signal(stage: Stage) -> None:
     bodies = [body_of(name) for name in SIGNALS[:6]]
-    start = threading.Barrier(4, timeout=10)
+    start = threading.Barrier(4, timeout=patience(10))
 
     def deliver(body: bytes) -> tuple[int, str]:
         start.wait()

@@ -43,7 +43,7 @@ def test_no_line_of_the_log_holds_a_secret_that_stood_in_the_path(
         TRADEWIRE_WEBHOOKS=str(file),
         WEBHOOK_TRADINGVIEW_SECRET=SECRET,
     )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(20)) as client:
         until_it_answers(client)
         paths = [f"/webhooks/tradingview/{secret}" for secret in (SECRET, WRONG)]
         statuses = [client.post(path, content=ALERT).status_code for path in paths]
