@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
 
 from pipeline.entrypoints.web.api import address_limits, auth
+from pipeline.operations.request_rates import RequestRates
 from pipeline.operations.tokens import Scope, make_token
 from pipeline.store.record import Record
 from tests.integration.web.test_page import login
@@ -22,6 +24,8 @@ PATHS = ("/docs", "/openapi.json", "/login", "/nowhere", "/api/v1/signals")
 @pytest.fixture
 def client(record: Record, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setattr(address_limits, "PER_MINUTE", 5)
+    # The clock stands still, so that a slow machine gives back no request meanwhile.
+    monkeypatch.setattr(address_limits, "RequestRates", partial(RequestRates, clock=lambda: 0.0))
     with serving(web_context(record, redis_url)) as client:
         yield client
 
@@ -109,6 +113,8 @@ def test_without_a_trusted_proxy_no_header_gives_an_address_more(
     record: Record, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(address_limits, "PER_MINUTE", 5)
+    # The clock stands still, so that a slow machine gives back no request meanwhile.
+    monkeypatch.setattr(address_limits, "RequestRates", partial(RequestRates, clock=lambda: 0.0))
     context = web_context(record, redis_url)
     settings = context.settings.model_copy(update={"trusted_proxies": ()})
     with serving(replace(context, settings=settings)) as client:
