@@ -39,7 +39,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.EXPIRED_SIGNAL: Meaning("The signal's own `expires_at` has passed.", "Send a new signal."),
     Code.SUPERSEDED: Meaning(
-        "A later exit of the symbol took its place: of an entry that was not sent yet, or of a person's limit close.",
+        "A later exit took its place: of an entry or a stop order that was not sent yet, or of a person's limit close.",
         _DONE,
     ),
     Code.NO_POSITION: Meaning(
@@ -58,6 +58,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.POSITION_AGAINST: Meaning(
         "The signal would open a position, and the account holds one on the other side: by its `intent`, or of others.",
         "Close the position first, or let the strategy that holds it close it.",
+    ),
+    Code.STOP_RESTS: Meaning(
+        "A stop order protects the position, and the broker would refuse an entry that could trade with it.",
+        "Nothing to do: the entry adds to a position only while no stop order of the symbol rests.",
     ),
     Code.BELOW_ONE_SHARE: Meaning(
         "The size is less than one share, and it is not rounded up.", "Raise `size.value`, or trade a cheaper symbol."
@@ -106,6 +110,10 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.ENTRY_TIMEOUT: Meaning(
         "The entry's order was not filled within `order.entry_timeout_s` of open market, and tradewire canceled it.",
         "Nothing to do, or change `order.entry_timeout_s` or `order.collar_percent`.",
+    ),
+    Code.PARTLY_FILLED: Meaning(
+        "A part of the entry was filled, and tradewire canceled the rest: a stop order cannot rest beside an entry.",
+        _DONE,
     ),
     Code.EXPIRED_AT_BROKER: Meaning("The order's time in force ran out.", _DONE),
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),

@@ -32,6 +32,7 @@ class Code(StrEnum):
     NO_SHORTING = "no_shorting"
     NO_FLIP = "no_flip"
     POSITION_AGAINST = "position_against"
+    STOP_RESTS = "stop_rests"
     BELOW_ONE_SHARE = "below_one_share"
     BELOW_MINIMUM_QUANTITY = "below_minimum_quantity"
     BUYING_POWER_USED_UP = "buying_power_used_up"
@@ -96,6 +97,7 @@ class Code(StrEnum):
     REJECTED_BY_BROKER = "rejected_by_broker"
     CANCELED_AT_BROKER = "canceled_at_broker"
     ENTRY_TIMEOUT = "entry_timeout"
+    PARTLY_FILLED = "partly_filled"
     EXPIRED_AT_BROKER = "expired_at_broker"
     # Unknown.
     NO_ANSWER = "no_answer"

@@ -13,6 +13,8 @@ PROBE = f"{OWN}probe"
 FLIP = f"{OWN}flip"
 #: The source of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
 RETRY = f"{OWN}exit"
+#: The source of the stop orders that protect positions. If the price has already passed the stop, it closes at once.
+PROTECT = f"{OWN}protect"
 #: The source of the closes that a person asks for by hand, and of their further tries.
 HAND = f"{OWN}hand"
 #: The source_id of such a close begins with this. That of a further try begins with the id of the first execution.

@@ -55,6 +55,15 @@ class NamedOrder:
         return f"{self.side}{quantity} {self.symbol} at {self.executor_id} (order {self.order_id})"
 
     @property
+    def why_it_is_needed(self) -> str | None:
+        """Return what is lost when the order is canceled, which a person must justify; None if it is no such order."""
+        if self.ended_at is not None:
+            return None
+        if self.role is Role.EXIT:
+            return "is an exit, and without it the position stays open"
+        return "is a stop order, and without it the position has no stop" if self.role is Role.PROTECTION else None
+
+    @property
     def progress(self) -> str:
         """Return how much is filled, as in `4 of 10 filled at 101.5`."""
         price = "" if self.filled_average_price is None else f" at {plain(self.filled_average_price)}"
@@ -95,8 +104,8 @@ def request_cancel(record: Record, order: NamedOrder, *, by: str, why: str | Non
         "reason_code": Code.CANCELED_BY_PERSON,
     }
 
-    if order.role is Role.EXIT and order.ended_at is None and not (why or "").strip():
-        raise NotPossible(f"{order} is an exit, and its position stays open without it: say why it is canceled")
+    if order.why_it_is_needed and not (why or "").strip():
+        raise NotPossible(f"{order} {order.why_it_is_needed}: say why it is canceled")
 
     def unit(connection: Connection[DictRow]) -> NamedOrder:
         _refuse_repeated(connection, order)

@@ -311,3 +311,39 @@ SELECT count(*) AS count
 FROM leadership
 WHERE role = 'keeper'
     AND lease_until > clock_timestamp()
+
+-- name: unprotected_positions
+-- Holdings with a stop that no stop order covers in full, while no exit works. Those whose stop a person canceled are left
+-- out.
+SELECT a.executor_id, h.symbol, h.strategy, h.quantity, h.stop_price, resting.quantity AS protected
+FROM account_snapshot AS a
+JOIN holding AS h USING (account_number)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity) FILTER (
+            WHERE o.ended_at IS NULL AND o.order_id IS NOT NULL
+        ), 0) AS quantity,
+        coalesce(bool_or(o.cancel_requested_at > h.opened_at), false) AS is_canceled
+    FROM broker_order AS o
+    WHERE o.executor_id = a.executor_id
+        AND o.symbol = h.symbol
+        AND o.strategy = h.strategy
+        AND o.role = 'protection'
+        AND o.intended_at > h.opened_at
+) AS resting
+WHERE a.executor_id = ANY(%(executor_ids)s)
+    AND h.quantity <> 0
+    AND h.stop_price IS NOT NULL
+    AND resting.quantity < abs(h.quantity)
+    AND NOT resting.is_canceled
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = a.executor_id
+            AND o.symbol = h.symbol
+            AND o.role = 'exit'
+            AND o.ended_at IS NULL
+            AND e.state IN ('accepted', 'partially_filled')
+    )
+ORDER BY h.opened_at
+LIMIT %(limit)s

@@ -169,8 +169,8 @@ WHERE account_number = %(account_number)s
     AND symbol = %(symbol)s
 
 -- name: holdings
--- What each strategy holds by its fills, and the nearest stop and target of its entries. *cost* is NULL if a price is
--- not known. `manual` holds what a person has adopted: the part of the holdings that is in no lot.
+-- What each strategy holds by its fills, the nearest stop and target of its entries, and the quantity that stop orders
+-- protect. *cost* is NULL if a price is not known. `manual` holds what a person has adopted: the part of the holdings that is in no lot.
 WITH bought AS (
     SELECT l.account_number, l.symbol, nullif(l.strategy, '') AS strategy, sum(l.quantity) AS quantity,
         CASE WHEN bool_and(l.price IS NOT NULL) THEN sum(l.price * l.quantity) END AS cost, max(l.opened_at) AS opened_at,
@@ -201,10 +201,19 @@ WITH bought AS (
         )
     GROUP BY h.account_number, h.symbol
 )
-SELECT *
+SELECT *, (
+        SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity), 0)
+        FROM broker_order AS o
+        WHERE o.account_number = bought.account_number
+            AND o.symbol = bought.symbol
+            AND o.strategy = coalesce(bought.strategy, '')
+            AND o.role = 'protection'
+            AND o.ended_at IS NULL
+            AND o.order_id IS NOT NULL
+    ) AS protected
 FROM bought
 UNION ALL
-SELECT account_number, symbol, 'manual', quantity, NULL, opened_at, NULL, NULL, opened_at
+SELECT account_number, symbol, 'manual', quantity, NULL, opened_at, NULL, NULL, opened_at, 0
 FROM adopted
 WHERE quantity <> 0
 ORDER BY symbol, first_at, strategy

@@ -33,6 +33,12 @@ WHERE e.execution_id = old.execution_id
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
+            -- A stop order does not wait for an exit that waits for the market, or for the end of a minimum hold.
+            AND NOT (
+                earlier.state = 'held'
+                AND earlier.due_at > clock_timestamp() + interval '1 second'
+                AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
+            )
     )
 RETURNING e.*, old.from_state, clock_timestamp() AS now
 
@@ -50,6 +56,12 @@ WHERE e.execution_id = %(execution_id)s
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
+            -- A stop order does not wait for an exit that waits for the market, or for the end of a minimum hold.
+            AND NOT (
+                earlier.state = 'held'
+                AND earlier.due_at > clock_timestamp() + interval '1 second'
+                AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
+            )
     )
 RETURNING e.execution_id
 
@@ -176,7 +188,7 @@ LIMIT %(limit)s
 -- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT
 -- ends every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
--- (*ends_own*). An entry that was sent is held only after the broker has answered that it has no such order. If the
+-- (*ends_own*). A stop order that was not sent is ended too: the keeper places one for what is left. An entry that was sent is held only after the broker has answered that it has no such order. If the
 -- order is found after all, it is a late order.
 WITH superseded AS (
     UPDATE execution AS e
@@ -194,10 +206,10 @@ WITH superseded AS (
         AND e.symbol = %(symbol)s
         AND e.seq < %(seq)s
         AND e.state IN ('queued', 'held')
-        AND e.action <> %(action)s
-        AND s.intent <> 'close'
+        AND ((e.action <> %(action)s AND s.intent <> 'close') OR s.source = 'tradewire:protect')
         AND (
-            (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
+            (%(has_to_close)s AND s.source = 'tradewire:protect')
+            OR (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))
             OR (
                 %(ends_own)s
                 AND (e.state = 'held' OR e.waits_for_symbol)
@@ -208,7 +220,8 @@ WITH superseded AS (
         )
         -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part.
         AND NOT (
-            (NOT %(is_whole)s OR coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, ''))
+            s.source <> 'tradewire:protect'
+            AND (NOT %(is_whole)s OR coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, ''))
             AND EXISTS (
                 SELECT
                 FROM account_snapshot AS a

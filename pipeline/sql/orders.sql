@@ -178,11 +178,11 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
 RETURNING *
 
 -- name: working_exits
--- Those of the given orders that are exits in our record.
+-- Those of the given orders that are exits or protecting stops in our record.
 SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)
-    AND role = 'exit'
+    AND role <> 'entry'
 
 -- name: last_refusal
 -- Why the broker refused the newest exit of the symbol (a `RefusalKind`), and the orders that its answer named. No row

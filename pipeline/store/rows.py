@@ -28,6 +28,8 @@ class Role(StrEnum):
 
     ENTRY = "entry"
     EXIT = "exit"
+    #: A stop order that rests until its price is reached. An exit cancels it first.
+    PROTECTION = "protection"
 
 
 @dataclass(frozen=True, kw_only=True)

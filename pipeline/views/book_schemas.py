@@ -34,7 +34,8 @@ class HeldPosition(JsonModel):
     stop_price: Annotated[Number | None, Field(description="The nearest stop of the strategies' entries.")]
     target_price: Annotated[Number | None, Field(description="The nearest target of the strategies' entries.")]
     protected: Annotated[
-        bool | None, Field(description="False: a stop was given, and no stop order rests for it. Null: none was given.")
+        bool | None,
+        Field(description="False: a stop was given, and not all of it has a stop order. Null: none was given."),
     ]
     read_at: Annotated[Time | None, Field(description="When the account was read; null before the first reading.")]
 

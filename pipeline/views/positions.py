@@ -33,6 +33,8 @@ class _Holding:
     opened_at: datetime
     stop_price: Decimal | None
     target_price: Decimal | None
+    #: The quantity of the stop orders that rest for it.
+    protected: Decimal
 
 
 def positions(record: Record, executors: Iterable[ExecutorSettings]) -> list[HeldPosition]:
@@ -96,15 +98,15 @@ def _as_read(position: Position | None) -> dict[str, Decimal | None]:
 
 def _as_recorded(holdings: Sequence[_Holding]) -> dict[str, Any]:
     is_long = sum(each.quantity for each in holdings) > 0
-    stops = [trimmed(each.stop_price) for each in holdings if each.stop_price is not None]
+    stopped = [each for each in holdings if each.stop_price is not None]
+    stops = [trimmed(each.stop_price) for each in stopped if each.stop_price is not None]
     targets = [trimmed(each.target_price) for each in holdings if each.target_price is not None]
     return {
         "strategies": [_of_strategy(each) for each in holdings],
         # The nearest: the first that the price would reach.
         "stop_price": (max if is_long else min)(stops, default=None),
         "target_price": (min if is_long else max)(targets, default=None),
-        # No stop orders are placed yet.
-        "protected": False if stops else None,
+        "protected": all(each.protected >= abs(each.quantity) for each in stopped) if stopped else None,
     }
 
 

@@ -139,11 +139,11 @@ class BrokerInputs:
     def _asset(self, signal: SignalRow, position: Position | None, *, urgent: bool) -> Asset | None:
         """Read the asset.
 
-        An exit (*urgent*) needs it only to round: a limit price, a fractional quantity, or the quantity of a partial
-        close. If it cannot be read, the exit goes on without it, as a market order.
+        An exit (*urgent*) needs it only to round: a price, a fractional quantity, or the quantity of a partial close.
+        If it cannot be read, the exit goes on without it, as a market order.
         """
         whole = position is None or position.quantity == position.quantity.to_integral_value()
-        if urgent and whole and signal.entry_price is None and signal.close_percent is None:
+        if urgent and whole and signal.entry_price is signal.stop_price is signal.close_percent is None:
             return None
         try:
             return self.runtime.assets.get(signal.symbol, urgent=urgent)

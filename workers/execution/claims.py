@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.model.orders import OrderSide
 from pipeline.model.signals import Action, Intent
+from pipeline.model.sources import PROTECT
 from pipeline.store.query import Values, execute, fetch_all, fetch_maybe, fetch_one
 from pipeline.store.rows import ClaimedExecution
 from pipeline.store.statements import sql
@@ -54,6 +55,9 @@ def claim_or_wait(
         blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
         if blocked is None:
             return None, False
+        if blocked.source == PROTECT:
+            # A stop order changes nothing about what other executions want.
+            return None, execute(connection, sql("executions", "wait_for_symbol"), values) > 0
         has_more = has_to_close(connection, executor, blocked)
         ends_own = blocked.is_whole and blocked.action is not Action.REVERSE and not may_enter(blocked, executor)
         if has_more or ends_own or blocked.action is Action.FLAT:

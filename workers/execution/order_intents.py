@@ -62,8 +62,9 @@ def write_intent(
         type=go.type,
         time_in_force=go.time_in_force,
         limit_price=go.limit_price,
+        stop_price=go.stop_price,
         extended_hours=go.extended_hours,
-        position_intent=position_intent(claimed.symbol, go.side, closes=go.role is Role.EXIT),
+        position_intent=position_intent(claimed.symbol, go.side, closes=go.role is not Role.ENTRY),
     )
     values = {
         "execution_id": claimed.execution_id,
@@ -85,7 +86,7 @@ def write_intent(
         "covers": go.covers,
         "request": Jsonb(request.to_json()),
     }
-    paid = fare(account_number, per_minute, urgent=go.role is Role.EXIT)
+    paid = fare(account_number, per_minute, urgent=go.role is not Role.ENTRY)
     written = fetch_one(connection, _PaidOrder, sql("orders", "intend"), values | paid)
     return _shortage(written) or Intended(order=written, sole=True)
 
@@ -93,7 +94,7 @@ def write_intent(
 def pay_again(connection: Connection[DictRow], prior: OrderRow, *, per_minute: int | None) -> Intended | Hold:
     """Pay for the request that sends *prior* once more; return a hold when the account has no request left."""
     key = {"execution_id": prior.execution_id, "generation": prior.generation}
-    paid = fare(prior.account_number, per_minute, urgent=prior.role is Role.EXIT)
+    paid = fare(prior.account_number, per_minute, urgent=prior.role is not Role.ENTRY)
     sent = fetch_one(connection, _PaidOrder, sql("orders", "send_again"), key | paid)
     return _shortage(sent) or Intended(order=sent, sole=False)
 

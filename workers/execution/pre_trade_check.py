@@ -12,6 +12,7 @@ from pipeline.model.backoff import Backoff
 from pipeline.model.crash_points import reached
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason, with_request_id
+from pipeline.model.sources import PROTECT
 from pipeline.model.states import State
 from pipeline.store.query import execute
 from pipeline.store.record import Record
@@ -54,7 +55,7 @@ class PreTradeCheck:
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:
-            exits_again = prior is not None and prior.role is Role.EXIT
+            exits_again = prior is not None and prior.role is not Role.ENTRY
             urgent = exits_again or known.has_to_close or not may_enter(signal, self.runtime.executor)
             again = self.blocking.look_up(known.under_way, claimed, urgent=urgent)
             return self.decide(claimed) if again else self._hold_for_symbol(claimed, signal, waits)
@@ -69,12 +70,17 @@ class PreTradeCheck:
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
             return self._hold(claimed, signal, reason, seen.probe_in, self.inputs.hours(signal, claimed.now))
         verdict = self.record.run(lambda connection: self._decide(connection, claimed, signal, seen))
-        return self._cancel_and_hold(claimed, verdict) if isinstance(verdict, Hold) else verdict
+        return self._wait(claimed, verdict) if isinstance(verdict, Hold) else verdict
+
+    def _wait(self, claimed: ClaimedExecution, hold: Hold) -> Intended | Transition:
+        """Look up the orders that the execution waits for; decide again if one has changed, and hold it if not."""
+        again = self.blocking.look_up(hold.waits_for, claimed, urgent=True)
+        return self.decide(claimed) if again else self._cancel_and_hold(claimed, hold)
 
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
         """Return the hold for other orders of the symbol if the record alone shows them: the broker is not asked."""
         signal, executor, prior = known.signal, self.runtime.executor, known.prior
-        if not known.under_way or always_refused(signal, executor):
+        if not known.under_way or always_refused(signal, executor) or signal.source == PROTECT:
             return None
         again = prior if prior is not None and prior.may_exist else None
         if again is not None and (again.role is Role.ENTRY or again.order_id is not None):

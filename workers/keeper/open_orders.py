@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import LiteralString
 
 import structlog
 
@@ -27,7 +28,7 @@ class OtherOrders:
     """The open orders, without our open exits and without our orders whose cancel was requested in the last 2 s."""
 
     count: int
-    #: Those of them that reduce a position.
+    #: Those of them that reduce a position, without our own stops.
     reducing: tuple[BrokerOrder, ...] = ()
 
 
@@ -51,15 +52,18 @@ class OpenOrders:
         broker, unreadable = self.runtime.urgent, list[UnreadableRow]()
         orders = broker.orders(status="open", on_unreadable=unreadable.append)
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
-        kept = self._kept(orders)
+        kept = self._named(orders, sql("keeper", "kept_orders"))
         # A `tw-` id alone does not keep an order: a record that was restored from a backup may not know the order.
         others = [order for order in orders if order.client_order_id not in kept]
         reducing = [order for order in others if reduces_position(order, held)]
         ids = [order.order_id for order in others if order not in reducing]
         ids += [row.order_id for row in unreadable if row.order_id is not None]
         self._cancels.ask(broker, ids, again=self.runtime.broker.canceling())
-        return OtherOrders(count=len(others) + len(unreadable), reducing=tuple(reducing))
+        # An exit cancels our own stops itself, and the keeper places them again.
+        ours = self._named(reducing, sql("protection", "of_ours"))
+        foreign = tuple(order for order in reducing if order.client_order_id not in ours)
+        return OtherOrders(count=len(others) + len(unreadable), reducing=foreign)
 
-    def _kept(self, orders: Sequence[BrokerOrder]) -> set[str]:
+    def _named(self, orders: Sequence[BrokerOrder], statement: LiteralString) -> set[str]:
         ids = [order.client_order_id for order in orders]
-        return set(self.record.all(str, sql("keeper", "kept_orders"), {"client_order_ids": ids})) if ids else set()
+        return set(self.record.all(str, statement, {"client_order_ids": ids})) if ids else set()

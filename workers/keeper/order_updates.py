@@ -164,7 +164,7 @@ class OrderUpdates:
         try:
             if intent.role is Role.ENTRY or not self._is_left(order):
                 # A late exit would open a position if less is left to close than its own quantity.
-                broker = self.broker.urgent() if intent.role is Role.EXIT else self.broker.canceling()
+                broker = self.broker.canceling() if intent.role is Role.ENTRY else self.broker.urgent()
                 cancel_newest(broker, order.order_id)
         except (BrokerUnavailable, BrokerUnreadable) as error:
             # The next poll repeats the cancel.

@@ -40,6 +40,7 @@ from workers.keeper.order_lookup import OrderLookup
 from workers.keeper.order_polling import OrderPolling
 from workers.keeper.periodic_task import PeriodicTask
 from workers.keeper.poll_trigger import PollTrigger
+from workers.keeper.protection import Protection
 from workers.keeper.reconcile_task import ReconcileTask
 from workers.keeper.reconciliation import Reconciliation
 from workers.keeper.restored_stops import RestoredStops
@@ -60,6 +61,7 @@ _MIRROR_EVERY_S = 2.0
 _WATCH_EVERY_S = 1.0
 _EXITS_EVERY_S = 1.0
 _STOPS_EVERY_S = 0.5
+_PROTECTION_EVERY_S = 0.5
 _JOURNALS_EVERY_S = 5.0
 _BOOKS_EVERY_S = 1.0
 # A task is late if its next run is overdue by more than this.
@@ -69,7 +71,7 @@ _BOOKS_AT_ONCE = 50
 # The most look-ups of one executor that run at the same time.
 _LOOKUPS_AT_ONCE = 4
 #: The tasks of one executor. Each may hold a connection to PostgreSQL while it waits for a lock.
-TASKS_PER_EXECUTOR = 9
+TASKS_PER_EXECUTOR = 10
 
 
 def keep(
@@ -161,6 +163,8 @@ def _executor_tasks(
         yield task(f"exits {name}", _EXITS_EVERY_S, exits.run_once, paced=True)
         restored = RestoredStops(record=record, runtime=runtime)
         yield task(f"restored {name}", _EXITS_EVERY_S, restored.run_once, paced=True)
+        protection = Protection(record=record, intake=intake, runtime=runtime)
+        yield task(f"protection {name}", _PROTECTION_EVERY_S, protection.run_once, paced=True)
         yield task(f"stops {name}", _STOPS_EVERY_S, controls.run_once, paced=True)
 
 

@@ -115,6 +115,8 @@ class Go:
     reference_price: Decimal
     #: The possible loss if the price falls to its stop (for a short: rises), in the account's currency; 0 for an exit.
     risk: Decimal = Decimal(0)
+    #: The price at which a protecting stop order triggers.
+    stop_price: Decimal | None = None
     #: A limit order that may trade outside regular hours.
     extended_hours: bool = False
     #: The quantity that an exit leaves to a further exit.
@@ -138,8 +140,10 @@ class Hold:
 
     reason: Reason
     wait: timedelta
-    #: Our entries that have to be canceled before an exit, by the broker's order id.
+    #: Our entries and stops that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
+    #: Our orders whose end it waits for, where the position showed that it must. The worker looks them up if need be.
+    waits_for: tuple[OrderRow, ...] = ()
     #: Orders that tradewire did not place and that have to be canceled before an exit.
     cancel_foreign: tuple[BrokerOrder, ...] = ()
 

@@ -9,6 +9,7 @@ from pipeline.intake.routing import always_refused
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
+from pipeline.model.sources import PROTECT
 from pipeline.store.rows import OrderRow, Role, SignalRow
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_price, not_again
@@ -17,6 +18,7 @@ from workers.rules.exits import closable, closes_the_account, decide_exit, may_e
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold_refused, hold_unreconciled
 from workers.rules.orders import EITHER_SIDE, reduces, side_for, side_of
+from workers.rules.protection import decide_protection, hold_ended_stop, hold_for_protections, protection_still_goes
 from workers.rules.repeats import refusal
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -30,6 +32,11 @@ def decide(case: Case) -> Verdict:
     refused = _refused(case)
     if refused:
         return Skip(reasons=tuple(refused))
+    stop_order = decide_protection(case) if case.signal.source == PROTECT else None
+    return stop_order or _decide(case)
+
+
+def _decide(case: Case) -> Verdict:
     held = case.position.quantity if case.position else Decimal(0)
     side, either = side_for(case), case.signal.action in EITHER_SIDE
     closes = reduces(side, held)
@@ -48,7 +55,9 @@ def decide(case: Case) -> Verdict:
     if case.signal.action is Action.REVERSE and not closes:
         # The other side is an entry of its own, which follows a close.
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}),))
-    return _named(case, side, decide_exit(case, side, abs(held))) if closes else decide_entry(case, side)
+    if closes:
+        return _named(case, side, decide_exit(case, side, abs(held)))
+    return hold_ended_stop(case) or decide_entry(case, side)
 
 
 def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
@@ -87,7 +96,9 @@ def wait_for_symbol(
     # An exit that has nothing to close waits for no order and cancels none: it is skipped.
     if not has_to_close and not may_enter(signal, executor):
         return None
-    blocking = tuple(order for order in under_way if closes or order.side != side_of(signal.action))
+    # Stops rest for days. `decide_exit` cancels those that are in its way, and an entry is refused beside one.
+    others = (order for order in under_way if order.role is not Role.PROTECTION)
+    blocking = tuple(order for order in others if closes or order.side != side_of(signal.action))
     return _wait_for(blocking, cancels=has_to_close and signal.intent is not Intent.OPEN) if blocking else None
 
 
@@ -95,6 +106,8 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
     """Return why an intent must not be sent again, or None. The intent cannot change any more."""
     if intent.role is Role.EXIT:
         return _exit_still_goes(case, intent)
+    if intent.role is Role.PROTECTION:
+        return protection_still_goes(case, intent)
     stale = freshness(case)
     reasons, paused = verdict_on(case.switches)
     if stale is not None:
@@ -109,7 +122,9 @@ def still_go(case: Case, intent: OrderRow) -> Skip | Hold | None:
 def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
     """Return why an exit must not be sent again, for example because less than its quantity can still be closed."""
     side = OrderSide(intent.side)
-    waits = _wait_for(case.under_way) if case.under_way else hold_lagging(case, side)
+    others = tuple(order for order in case.under_way if order.role is not Role.PROTECTION)
+    whole = closes_the_account(case.executor, case.signal.source)
+    waits = _wait_for(others) if others else hold_for_protections(case, side, whole=whole) or hold_lagging(case, side)
     if waits is not None:
         return waits
     held = case.position.quantity if case.position else Decimal(0)

@@ -18,6 +18,7 @@ from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import take_form
 from workers.rules.obstacles import clear_way
 from workers.rules.orders import exit_limit, time_in_force
+from workers.rules.protection import hold_for_protections
 from workers.rules.requested_size import exit_step, exit_units
 
 #: If the limit order of an exit does not fill or is blocked for this long, a market order follows.
@@ -55,6 +56,9 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     closed = hold_exit(case, limited=limited)
     if closed is not None:
         return closed
+    stopped = hold_for_protections(case, side, whole=closes_the_account(case.executor, case.signal.source))
+    if stopped is not None:
+        return stopped
     limit = exit_limit(case, side, price) if limited and price is not None else None
     quantity = exit_units(case, most, per_unit=limit or reference)
     if quantity <= 0:

@@ -8,6 +8,7 @@ from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.signals import Action
 from pipeline.model.sources import has_final_limit
 from pipeline.model.symbols import AssetClass
+from pipeline.store.rows import Role
 from workers.rules.case import Case
 from workers.rules.sizing import limit_price
 
@@ -23,7 +24,7 @@ def side_for(case: Case) -> OrderSide:
     if held:
         return OrderSide.SELL if held > 0 else OrderSide.BUY
     # Without a position, the orders under way show which side may be held soon.
-    sells = any(order.side == OrderSide.SELL for order in case.under_way)
+    sells = any(order.side == OrderSide.SELL for order in case.under_way if order.role is not Role.PROTECTION)
     return OrderSide.BUY if sells else OrderSide.SELL
 
 

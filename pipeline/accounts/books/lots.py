@@ -113,7 +113,7 @@ class SymbolBook:
         on the other side, and opens a lot with the rest. What an exit closes beyond all lots was not opened by us.
         """
         with localcontext(prec=_DIGITS):
-            closes = fill.closes if fill.role is Role.EXIT else fill.quantity
+            closes = fill.quantity if fill.role is Role.ENTRY else fill.closes
             sales = _Sales(fill, max(closes, fill.quantity))
             matches = [match for strategy in self._closed_by(fill) for match in self._close(strategy, sales)]
             if sales.left and fill.role is Role.ENTRY:
@@ -124,7 +124,7 @@ class SymbolBook:
 
     def _closed_by(self, fill: BookFill) -> list[str]:
         """Return the strategies whose lots *fill* closes, in the order in which it closes them."""
-        if fill.role is Role.EXIT:
+        if fill.role is not Role.ENTRY:
             since = self._held_since
             order = sorted(since, key=lambda name: (name != fill.strategy, since[name], name))
         else:

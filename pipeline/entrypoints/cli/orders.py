@@ -85,8 +85,8 @@ def _the_order(record: Record, text: str, why: str | None) -> NamedOrder:
     found = orders_named(record, text)
     if len(found) != 1:
         raise ConfigInvalid([Problem(key="ORDER_ID", message=not_one(text, found))])
-    if found[0].role is Role.EXIT and found[0].ended_at is None and not (why or "").strip():
-        message = f"is missing: {found[0]} is an exit, and when it is canceled the position stays open"
+    if found[0].why_it_is_needed and not (why or "").strip():
+        message = f"is missing: {found[0]} {found[0].why_it_is_needed}"
         raise ConfigInvalid([Problem(key="--why", message=message)])
     return found[0]
 
@@ -103,6 +103,8 @@ def _cancel_lines(order: NamedOrder, missing: list[str]) -> Iterator[str]:
     yield f"{order.state.value}{before}: {order}, {order.progress}"
     if order.role is Role.EXIT and order.state is not State.FILLED:
         yield "the position stays open: no other exit follows by itself"
+    if order.role is Role.PROTECTION and order.state is not State.FILLED:
+        yield "the position stays open without a stop: no other stop order follows by itself"
 
 
 def _row(order: OpenOrderView) -> tuple[str, ...]:

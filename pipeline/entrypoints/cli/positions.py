@@ -50,8 +50,8 @@ def positions(
 
     The account is read now; if that fails, the last reading is shown, with its age. `no strategy` stands for signals
     that name none, and `not by tradewire` for a position that no signal opened. `stop` and `target` are the nearest
-    prices of the strategies' signals. No orders are placed for them yet: in JSON, `protected` is false where a stop was
-    given, and null where none was.
+    prices of the strategies' signals. In JSON, `protected` is true where stop orders rest for all stops that were
+    given, false where one is missing, and null where none was given. No orders are placed for targets yet.
     """
     settings = settings_for_a_person("positions", anywhere=True)
     executors = executors_for(settings)

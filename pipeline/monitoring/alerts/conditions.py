@@ -17,6 +17,7 @@ from pipeline.monitoring.alerts import (
     exit_conditions,
     fill_conditions,
     finding_conditions,
+    protection_conditions,
     stream_conditions,
 )
 from pipeline.monitoring.alerts.execution_rates import ExecutionRates
@@ -61,6 +62,7 @@ def conditions(rate: ExecutionRateAlert) -> list[Condition]:
         finding_conditions.findings,
         finding_conditions.waiting_entries,
         exit_conditions.blocked_exits,
+        protection_conditions.unprotected_positions,
         exit_conditions.foreign_orders,
         exit_conditions.dust,
         fill_conditions.busted_fills,

@@ -38,6 +38,7 @@ class AlertKind(StrEnum):
     FINDING = "finding"
     NOT_RECONCILED = "not_reconciled"
     EXIT_BLOCKED = "exit_blocked"
+    UNPROTECTED_POSITION = "unprotected_position"
     FOREIGN_ORDER = "foreign_order"
     DUST = "dust"
     FILL_BUSTED = "fill_busted"
@@ -62,6 +63,8 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
         AlertKind.SOURCE_SILENT: 5.0,
         AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,
+        # A stop order is placed within 5 s after a fill, and again after an exit that did not close everything.
+        AlertKind.UNPROTECTED_POSITION: 15.0,
         AlertKind.STREAM_DOWN: 30.0,
         AlertKind.EVENTS_UNDELIVERED: 120.0,
     }

@@ -18,10 +18,9 @@ from pipeline.intake.intake import Intake, Recorded
 from pipeline.model.errors import InvalidSignal, NotPossible, SourceIdConflict
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Positive, Share
-from pipeline.operations.cancel_order import NamedOrder, not_one, orders_named, request_cancel
+from pipeline.operations.cancel_order import not_one, orders_named, request_cancel
 from pipeline.operations.close_position import record_close
 from pipeline.operations.tokens import Scope
-from pipeline.store.rows import Role
 from pipeline.views.orders import CancelView, OpenOrderView, missing_processes, open_orders
 
 _PRINTABLE = r"^[^\x00-\x1f]+$"
@@ -137,17 +136,13 @@ def _canceled(context: WebContext, text: str, *, by: str, why: str | None) -> Ca
     if len(found) != 1:
         raise ApiError(404, "not_found", not_one(text, found))
     order = found[0]
-    if _is_open_exit(order) and why is None:
-        raise ApiError(422, "invalid_request", f"why: is missing: {order} is an exit, and its position stays open")
+    if order.why_it_is_needed and why is None:
+        raise ApiError(422, "invalid_request", f"why: is missing: {order} {order.why_it_is_needed}")
     try:
         requested = request_cancel(context.record, order, by=by, why=why)
     except NotPossible as error:
         raise ApiError(409, "not_possible", str(error)) from None
     return CancelView.of(requested, missing_processes(context.record, [("keeper", "keeper")]))
-
-
-def _is_open_exit(order: NamedOrder) -> bool:
-    return order.role is Role.EXIT and order.ended_at is None
 
 
 def _closed(context: WebContext, executor_id: str, symbol: str, body: CloseBody, by: str) -> Recorded:

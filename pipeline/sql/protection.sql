@@ -1,0 +1,102 @@
+-- name: unprotected
+-- Each strategy's holding with a stop whose resting stop orders do not protect exactly its quantity. Left out are:
+-- symbols with an entry that may fill, since the broker refuses a stop beside it; symbols with an exit that is due,
+-- working or about to be repeated, since it would cancel the stop; symbols with a stop that is being sent; and holdings
+-- whose stop a person canceled after the last change of the holding by an entry.
+SELECT h.account_number, h.symbol, h.strategy, h.quantity, h.stop_price, h.opened_at, resting.quantity AS protected,
+    resting.order_ids
+FROM account_snapshot AS a
+JOIN holding AS h USING (account_number)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity), 0) AS quantity,
+        coalesce(array_agg(o.order_id), '{}') AS order_ids
+    FROM broker_order AS o
+    WHERE o.executor_id = a.executor_id
+        AND o.symbol = h.symbol
+        AND o.strategy = h.strategy
+        AND o.side = CASE WHEN h.quantity > 0 THEN 'sell' ELSE 'buy' END
+        AND o.role = 'protection'
+        AND o.ended_at IS NULL
+        AND o.order_id IS NOT NULL
+) AS resting
+WHERE a.executor_id = %(executor_id)s
+    AND h.quantity <> 0
+    AND h.stop_price IS NOT NULL
+    AND resting.quantity <> abs(h.quantity)
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
+        WHERE o.executor_id = a.executor_id
+            AND o.symbol = h.symbol
+            AND o.role IN ('entry', 'exit')
+            AND (
+                (o.ended_at IS NULL AND o.may_exist AND e.state NOT IN ('dead', 'skipped', 'discarded'))
+                -- For 5 s, the follow-up of an exit that has ended may record a further exit.
+                OR (o.follow_up AND o.ended_at > clock_timestamp() - interval '5 seconds')
+            )
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM execution AS e
+        JOIN signal AS s USING (signal_id)
+        WHERE e.executor_id = a.executor_id
+            AND e.symbol = h.symbol
+            AND (
+                e.state IN ('queued', 'submitting', 'unknown')
+                OR (e.state = 'held' AND (s.source = 'tradewire:protect' OR e.due_at < clock_timestamp() + interval '5 seconds'))
+            )
+            AND (lower(e.action::text) = CASE WHEN h.quantity > 0 THEN 'sell' ELSE 'buy' END OR e.action IN ('FLAT', 'REVERSE'))
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.executor_id = a.executor_id
+            AND o.symbol = h.symbol
+            AND o.strategy = h.strategy
+            AND o.role = 'protection'
+            AND o.cancel_requested_at > h.opened_at
+            AND o.intended_at > h.opened_at
+    )
+
+-- name: tries
+-- How many stop orders were recorded for a holding since it was opened, how many of them in the last five minutes, and
+-- how long ago the newest was decided or ended.
+SELECT count(*) AS number,
+    count(*) FILTER (WHERE e.created_at > clock_timestamp() - interval '5 minutes') AS recent,
+    clock_timestamp() - max(coalesce(e.ended_at, e.decided_at, e.created_at)) AS since_last
+FROM signal AS s
+JOIN execution AS e USING (signal_id)
+WHERE s.symbol = %(symbol)s
+    AND s.recorded_at >= %(opened_at)s
+    AND s.source = 'tradewire:protect'
+    AND coalesce(s.strategy, '') = %(strategy)s
+    AND e.executor_id = %(executor_id)s
+
+-- name: partly_filled
+-- Working entries with a stop of which a part has been filled for *after*: no stop order may rest beside them.
+SELECT o.order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.role = 'entry'
+    AND o.stop_price IS NOT NULL
+    AND o.filled_quantity > 0
+    AND o.order_id IS NOT NULL
+    AND e.state = 'partially_filled'
+    AND EXISTS (
+        SELECT
+        FROM fill AS f
+        WHERE f.execution_id = o.execution_id
+            AND f.generation = o.generation
+            AND f.voided_at IS NULL
+            AND f.recorded_at < clock_timestamp() - %(after)s::interval
+    )
+
+-- name: of_ours
+-- Those of the given orders that are protecting stops in our record.
+SELECT client_order_id
+FROM broker_order
+WHERE client_order_id = ANY(%(client_order_ids)s)
+    AND role = 'protection'

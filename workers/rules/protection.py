@@ -1,0 +1,155 @@
+"""Decide on the stop order that protects a holding, and on orders that such a stop is in the way of. Pure."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+
+from pipeline.model.orders import OrderSide
+from pipeline.model.reasons import Code, Reason
+from pipeline.model.sources import has_final_limit
+from pipeline.model.symbols import AssetClass
+from pipeline.store.rows import OrderRow, Role
+from workers.rules.case import Case, Go, Hold, Skip, Verdict
+from workers.rules.coin_fees import held_of
+from workers.rules.exit_forms import taken
+from workers.rules.orders import reduces
+from workers.rules.sizing import limit_price
+from workers.rules.stale_position import hold_lagging
+
+#: A coin's stop order needs a limit, since the broker takes no other stops in coins. It is this far beyond the stop, in
+#: percent, so that it fills when the price falls fast.
+_COIN_LIMIT = Decimal(5)
+_SOON = timedelta(seconds=0.25)
+
+
+def protections(orders: Iterable[OrderRow]) -> tuple[OrderRow, ...]:
+    """Return the protecting stops among *orders*."""
+    return tuple(order for order in orders if order.role is Role.PROTECTION)
+
+
+def decide_protection(case: Case) -> Verdict | None:
+    """Return the stop order of the signal's strategy; None if the price has passed the stop: close at once.
+
+    The order is skipped while an entry or an exit of the symbol works. The keeper records another one afterwards.
+    """
+    side = _side(case)
+    waits = _refusal(case, side)
+    if waits is not None:
+        return waits
+    left = _unprotected(case, side)
+    stop = case.signal.stop_price
+    if left <= 0 or stop is None:
+        return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol, "unprotected": left}),))
+    if _has_passed(case, side, stop):
+        return None
+    available = abs(case.position.available) if case.position else Decimal(0)
+    quantity = taken(case, min(left, available))
+    if quantity <= 0:
+        code = Code.QUANTITY_HELD if taken(case, left) else Code.DUST
+        return Skip(reasons=(Reason(code=code, facts={"quantity": left, "available": available}),))
+    return _stop_order(case, side, stop, quantity)
+
+
+def protection_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
+    """Return why the identical stop order must not be sent again, or None."""
+    side = OrderSide(intent.side)
+    waits = _refusal(case, side)
+    if waits is not None:
+        return waits
+    left = _unprotected(case, side)
+    if intent.quantity <= left:
+        return None
+    code = Code.EXIT_NOT_DONE if left > 0 else Code.NO_POSITION
+    return Skip(reasons=(Reason(code=code, facts={"held": left, "intended": intent.quantity}),))
+
+
+def hold_for_protections(case: Case, side: OrderSide, *, whole: bool) -> Hold | None:
+    """Cancel the stops that hold the quantity of an exit on *side*, and hold it until they have ended; None: go on.
+
+    A stop that fills meanwhile closes the position itself. For a person's limit close no stop is canceled, since it may
+    rest, and the position needs its stop meanwhile.
+    """
+    if has_final_limit(case.signal.source, case.signal.entry_price):
+        return None
+    strategy = case.signal.strategy or ""
+    stops = [each for each in protections(case.under_way) if each.side == side and (whole or each.strategy == strategy)]
+    if not stops:
+        return None
+    facts = {"order_id": stops[0].order_id, "order_status": stops[0].order_status or "unknown"}
+    return Hold(
+        reason=Reason(code=Code.ORDER_UNDER_WAY, facts=facts),
+        wait=_SOON,
+        cancel=tuple(each.order_id for each in stops if each.order_id),
+        waits_for=tuple(stops),
+    )
+
+
+def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
+    """Return why an entry is refused beside a resting stop: the broker takes it for a trade with itself."""
+    opposed = [order for order in protections(case.under_way) if order.side != side]
+    if not opposed:
+        return None
+    return Reason(code=Code.STOP_RESTS, facts={"symbol": case.signal.symbol, "order_id": opposed[0].order_id})
+
+
+def hold_ended_stop(case: Case) -> Hold | None:
+    """Hold an entry while a stop is recorded as open whose position is gone: it has probably just been filled."""
+    held = case.position.quantity if case.position else Decimal(0)
+    gone = [order for order in protections(case.under_way) if not reduces(OrderSide(order.side), held)]
+    if not gone:
+        return None
+    facts = {"order_id": gone[0].order_id, "order_status": gone[0].order_status or "unknown"}
+    return Hold(reason=Reason(code=Code.ORDER_UNDER_WAY, facts=facts), wait=2 * _SOON, waits_for=tuple(gone))
+
+
+def _side(case: Case) -> OrderSide:
+    return OrderSide.SELL if case.own.quantity > 0 else OrderSide.BUY
+
+
+def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:
+    others = [order for order in case.under_way if order.role is not Role.PROTECTION]
+    if others:
+        facts = {"order_id": others[0].order_id, "order_status": others[0].order_status or "unknown"}
+        return Skip(reasons=(Reason(code=Code.ORDER_UNDER_WAY, facts=facts),))
+    return hold_lagging(case, side)
+
+
+def _unprotected(case: Case, side: OrderSide) -> Decimal:
+    """Return how much of the strategy's part of the position no stop of ours protects."""
+    held, own = case.position.quantity if case.position else Decimal(0), case.own.quantity
+    if not (reduces(side, held) and reduces(side, own)):
+        return Decimal(0)
+    strategy = case.signal.strategy or ""
+    stops = [order for order in protections(case.under_way) if order.strategy == strategy]
+    resting = sum(((each.replacement_quantity or each.quantity) - each.filled_quantity for each in stops), Decimal(0))
+    return held_of(case, abs(own), abs(held)) - resting
+
+
+def _has_passed(case: Case, side: OrderSide, stop: Decimal) -> bool:
+    """Return whether the price has passed the stop while the market is open. Otherwise a stop order can rest."""
+    price = case.position.current_price if case.position else None
+    is_open = case.signal.asset_class == AssetClass.CRYPTO or (case.market is not None and case.market.is_open)
+    return is_open and price is not None and (price <= stop if side is OrderSide.SELL else price >= stop)
+
+
+def _stop_order(case: Case, side: OrderSide, stop: Decimal, quantity: Decimal) -> Go:
+    is_coin = case.signal.asset_class == AssetClass.CRYPTO
+    trigger = _rounded(case, side, stop, beyond=Decimal(0))
+    return Go(
+        role=Role.PROTECTION,
+        side=side,
+        quantity=quantity,
+        type="stop_limit" if is_coin else "stop",
+        limit_price=_rounded(case, side, stop, beyond=_COIN_LIMIT) if is_coin else None,
+        # The broker takes fractions of a share in day orders only. The keeper places the next day's order.
+        time_in_force="gtc" if is_coin or quantity == quantity.to_integral_value() else "day",
+        reference_price=trigger,
+        stop_price=trigger,
+    )
+
+
+def _rounded(case: Case, side: OrderSide, price: Decimal, *, beyond: Decimal) -> Decimal:
+    """Return *price*, moved by *beyond* percent to the worse side, on a step of the asset's prices."""
+    if case.asset is None:
+        return price
+    return limit_price(price, side=side, collar_percent=beyond, asset=case.asset)
