@@ -92,6 +92,11 @@ def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
     return Reason(code=Code.STOP_RESTS, facts={"symbol": case.signal.symbol, "order_id": opposed[0].order_id})
 
 
+def refuse_after_stop(case: Case) -> Reason | None:
+    """Return why a signal that came as an exit is refused: its stop was filled first, and an entry would sell twice."""
+    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.stopped else None
+
+
 def hold_ended_stop(case: Case) -> Hold | None:
     """Hold an entry while a stop is recorded as open whose position is gone: it has probably just been filled."""
     held = case.position.quantity if case.position else Decimal(0)
