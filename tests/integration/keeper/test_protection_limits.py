@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
+from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.reasons import Code
 from tests.factories import Core, executor_toml, until
-from tests.integration.keeper.protecting import protected, protections
-from tests.integration.keeper.test_stops import positions
+from tests.integration.keeper.protecting import protected, protections, steps_until, stop_orders
+from tests.integration.keeper.test_stops import followed, positions
+from workers.brokers.protocol import Accepted
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,3 +29,30 @@ def test_a_sale_that_the_stop_has_made_needless_opens_no_short(make_core: Callab
 
     assert (core.state(sale), core.execution(sale)["reason_code"]) == ("skipped", Code.NO_POSITION)
     assert positions(core) == {}
+
+
+def test_an_exit_cancels_foreign_orders_beside_the_stop_of_another_strategy(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(order='cancel_foreign = "always"'))
+    core.prices(AAPL=100)
+    for strategy, stop in (("a", None), ("b", 80)):
+        entry = core.send("AAPL", quantity=10, strategy=strategy, stop_price=stop)
+        core.run(entry)
+        followed(core, entry, "filled")
+    steps_until(core, lambda: stop_orders(core))
+    by_hand = OrderRequest(
+        client_order_id="by-hand-stop",
+        symbol="AAPL",
+        side=OrderSide.SELL,
+        quantity=Decimal(10),
+        type="stop",
+        time_in_force="gtc",
+        limit_price=None,
+        stop_price=Decimal(70),
+    )
+    assert isinstance(core.runtimes["argo"].broker.submit(by_hand), Accepted)
+    sale = core.send("AAPL", "SELL", strategy="a")
+
+    steps_until(core, lambda: core.state(sale) == "filled")
+
+    assert positions(core) == {"AAPL": 10}
+    assert [each["stop_price"] for each in stop_orders(core)] == ["80"]
