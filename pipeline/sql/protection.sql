@@ -73,25 +73,47 @@ WHERE s.symbol = %(symbol)s
     AND coalesce(s.strategy, '') = %(strategy)s
     AND e.executor_id = %(executor_id)s
 
--- name: partly_filled
--- Working entries with a stop of which a part has been filled for *after*: no stop order may rest beside them.
-SELECT o.order_id
+-- name: in_the_way
+-- Working entries that a stop order may not rest beside: those with a stop of which a part has been filled for *after*,
+-- and those in whose symbol a holding has been without its stop order for *after*, unless a person canceled that.
+SELECT o.order_id, CASE WHEN o.filled_quantity > 0 THEN 'partly_filled' ELSE 'stop_missing' END AS reason
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.executor_id = %(executor_id)s
     AND o.ended_at IS NULL
     AND o.role = 'entry'
-    AND o.stop_price IS NOT NULL
-    AND o.filled_quantity > 0
     AND o.order_id IS NOT NULL
-    AND e.state = 'partially_filled'
-    AND EXISTS (
-        SELECT
-        FROM fill AS f
-        WHERE f.execution_id = o.execution_id
-            AND f.generation = o.generation
-            AND f.voided_at IS NULL
-            AND f.recorded_at < clock_timestamp() - %(after)s::interval
+    AND e.state IN ('accepted', 'partially_filled')
+    AND (
+        (
+            o.stop_price IS NOT NULL
+            AND EXISTS (
+                SELECT
+                FROM fill AS f
+                WHERE f.execution_id = o.execution_id
+                    AND f.generation = o.generation
+                    AND f.voided_at IS NULL
+                    AND f.recorded_at < clock_timestamp() - %(after)s::interval
+            )
+        )
+        OR EXISTS (
+            SELECT
+            FROM holding AS h
+            WHERE h.account_number = o.account_number
+                AND h.symbol = o.symbol
+                AND h.quantity <> 0
+                AND h.stop_price IS NOT NULL
+                AND h.changed_at < clock_timestamp() - %(after)s::interval
+                AND NOT EXISTS (
+                    SELECT
+                    FROM broker_order AS stop
+                    WHERE stop.executor_id = o.executor_id
+                        AND stop.symbol = h.symbol
+                        AND stop.strategy = h.strategy
+                        AND stop.role = 'protection'
+                        AND (stop.ended_at IS NULL OR (stop.cancel_requested_at > h.opened_at AND stop.intended_at > h.opened_at))
+                )
+        )
     )
 
 -- name: of_ours

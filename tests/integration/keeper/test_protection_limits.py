@@ -56,3 +56,19 @@ def test_an_exit_cancels_foreign_orders_beside_the_stop_of_another_strategy(make
 
     assert positions(core) == {"AAPL": 10}
     assert [each["stop_price"] for each in stop_orders(core)] == ["80"]
+
+
+def test_an_entry_that_rests_does_not_keep_the_stop_of_another_one_away(core: Core) -> None:
+    core.prices(AAPL=100)
+    entry = core.send("AAPL", quantity=10, stop_price=90)
+    core.run(entry)
+    followed(core, entry, "filled")
+    resting = core.send("AAPL", quantity=1, entry_price=95)
+    core.run(resting)
+    followed(core, resting, "accepted")
+    core.rows("UPDATE holding SET changed_at = changed_at - interval '3 seconds'")
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '3 seconds'")
+
+    [order] = steps_until(core, lambda: stop_orders(core))
+
+    assert (order["qty"], core.state(resting)) == ("10", "canceled")
