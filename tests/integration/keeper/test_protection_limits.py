@@ -7,10 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from pipeline.accounts.books.settle import settle
 from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.reasons import Code
 from tests.factories import Core, executor_toml, until
-from tests.integration.keeper.protecting import protected, protections, steps_until, stop_orders
+from tests.integration.keeper.protecting import keeper, protected, protections, steps_until, stop_orders
 from tests.integration.keeper.test_stops import followed, positions
 from workers.brokers.protocol import Accepted
 
@@ -72,3 +73,33 @@ def test_an_entry_that_rests_does_not_keep_the_stop_of_another_one_away(core: Co
     [order] = steps_until(core, lambda: stop_orders(core))
 
     assert (order["qty"], core.state(resting)) == ("10", "canceled")
+
+
+def test_a_stop_that_the_broker_does_not_show_any_more_is_placed_again(core: Core) -> None:
+    order = protected(core)
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: not stop_orders(core))
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'order_vanished' WHERE state = 'accepted'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+
+    assert keeper(core).run_once() == 1
+
+
+def test_a_coin_whose_fee_was_taken_from_the_coins_counts_as_protected(core: Core) -> None:
+    order = protected(core, "ETH/USD", quantity=1, stop=90)
+    # The pause between two stop orders is over.
+    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+
+    assert Decimal(order["qty"]) == Decimal("0.9975")
+    assert keeper(core).run_once() == 0
+
+
+def test_a_stop_of_a_coin_closes_the_whole_holding_fee_included(core: Core) -> None:
+    protected(core, "ETH/USD", quantity=1, stop=90)
+
+    core.prices(**{"ETH/USD": 89})
+
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "filled")
+    assert [row["quantity"] for row in core.rows("SELECT quantity FROM holding")] == [0]
+    settle(core.record, limit=10)
+    assert len(core.rows("SELECT 1 FROM trade WHERE exit_reason = 'stop'")) == 1
