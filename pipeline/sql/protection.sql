@@ -127,3 +127,23 @@ SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)
     AND role = 'protection'
+
+-- name: outlived
+-- Working stop orders whose strategy holds nothing on their side: filled, they would open a position.
+SELECT o.order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.role = 'protection'
+    AND o.order_id IS NOT NULL
+    AND e.state IN ('accepted', 'partially_filled')
+    AND coalesce(o.replacement_quantity, o.quantity) > o.filled_quantity
+    AND NOT EXISTS (
+        SELECT
+        FROM holding AS h
+        WHERE h.account_number = o.account_number
+            AND h.symbol = o.symbol
+            AND h.strategy = o.strategy
+            AND CASE o.side WHEN 'sell' THEN h.quantity > 0 ELSE h.quantity < 0 END
+    )

@@ -77,6 +77,8 @@ class Protection:
         values = {"executor_id": executor_id, "after": _PARTLY_FILLED_FOR}
         for entry in self.record.all(_InTheWay, sql("protection", "in_the_way"), values):
             ask_to_cancel(self.record, self.runtime.urgent, entry.order_id, reason=Code(entry.reason))
+        for order_id in self.record.all(str, sql("protection", "outlived"), values):
+            ask_to_cancel(self.record, self.runtime.urgent, order_id, reason=Code.NO_POSITION)
         found = self.record.all(_Unprotected, sql("protection", "unprotected"), {"executor_id": executor_id})
         return sum(self._protect(each) for each in found)
 

@@ -103,3 +103,10 @@ def test_a_stop_of_a_coin_closes_the_whole_holding_fee_included(core: Core) -> N
     assert [row["quantity"] for row in core.rows("SELECT quantity FROM holding")] == [0]
     settle(core.record, limit=10)
     assert len(core.rows("SELECT 1 FROM trade WHERE exit_reason = 'stop'")) == 1
+
+
+def test_a_stop_ends_with_the_holding_that_it_protects(core: Core) -> None:
+    protected(core)
+    core.rows("UPDATE holding SET quantity = 0, entries = 0, opened_at = NULL, stop_price = NULL")
+
+    steps_until(core, lambda: not stop_orders(core))
