@@ -322,7 +322,15 @@ CROSS JOIN LATERAL (
     SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity) FILTER (
             WHERE o.ended_at IS NULL AND o.order_id IS NOT NULL AND e.state NOT IN ('dead', 'skipped', 'discarded')
         ), 0) AS quantity,
-        coalesce(bool_or(o.cancel_requested_at > h.opened_at), false) AS is_canceled
+        coalesce(bool_or(o.cancel_requested_at > h.opened_at AND NOT EXISTS (
+            SELECT
+            FROM broker_order AS later
+            WHERE later.executor_id = o.executor_id
+                AND later.filled_at > o.cancel_requested_at
+                AND later.symbol = o.symbol
+                AND later.strategy = o.strategy
+                AND later.role = 'entry'
+        )), false) AS is_canceled
     FROM broker_order AS o
     JOIN execution AS e USING (execution_id)
     WHERE o.executor_id = a.executor_id

@@ -62,6 +62,15 @@ WHERE a.executor_id = %(executor_id)s
             AND o.role = 'protection'
             AND o.cancel_requested_at > h.opened_at
             AND o.intended_at > h.opened_at
+            AND NOT EXISTS (
+                SELECT
+                FROM broker_order AS later
+                WHERE later.executor_id = o.executor_id
+                    AND later.filled_at > o.cancel_requested_at
+                    AND later.symbol = o.symbol
+                    AND later.strategy = o.strategy
+                    AND later.role = 'entry'
+            )
     )
 
 -- name: tries

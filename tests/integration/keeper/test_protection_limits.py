@@ -110,3 +110,17 @@ def test_a_stop_ends_with_the_holding_that_it_protects(core: Core) -> None:
     core.rows("UPDATE holding SET quantity = 0, entries = 0, opened_at = NULL, stop_price = NULL")
 
     steps_until(core, lambda: not stop_orders(core))
+
+
+def test_a_new_entry_after_a_canceled_stop_is_protected(core: Core) -> None:
+    order = protected(core)
+    core.rows("UPDATE broker_order SET cancel_requested_at = clock_timestamp() WHERE order_id = %s", [order["id"]])
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    entry = core.send("AAPL", quantity=5, stop_price=85)
+    core.run(entry)
+    followed(core, entry, "filled")
+
+    [again] = steps_until(core, lambda: stop_orders(core))
+
+    assert (again["qty"], again["stop_price"]) == ("15", "85")
