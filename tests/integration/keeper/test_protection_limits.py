@@ -124,3 +124,11 @@ def test_a_new_entry_after_a_canceled_stop_is_protected(core: Core) -> None:
     [again] = steps_until(core, lambda: stop_orders(core))
 
     assert (again["qty"], again["stop_price"]) == ("15", "85")
+
+
+def test_an_exit_gets_past_the_stop_that_the_executor_placed_under_its_former_name(core: Core) -> None:
+    protected(core)
+    core.rows("UPDATE broker_order SET executor_id = 'former' WHERE role = 'protection'")
+    sale = core.send("AAPL", "SELL", by_person=True)
+
+    steps_until(core, lambda: core.state(sale) == "filled")
