@@ -115,6 +115,9 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A part of the entry was filled, and tradewire canceled the rest: a stop order cannot rest beside an entry.",
         _DONE,
     ),
+    Code.STOP_MISSING: Meaning(
+        "A position of the symbol needs its stop order, which the broker would refuse beside the entry.", _DONE
+    ),
     Code.EXPIRED_AT_BROKER: Meaning("The order's time in force ran out.", _DONE),
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),
     Code.LEASE_RAN_OUT: Meaning("The worker ended before it recorded the broker's answer.", _NOTHING),

@@ -98,6 +98,7 @@ class Code(StrEnum):
     CANCELED_AT_BROKER = "canceled_at_broker"
     ENTRY_TIMEOUT = "entry_timeout"
     PARTLY_FILLED = "partly_filled"
+    STOP_MISSING = "stop_missing"
     EXPIRED_AT_BROKER = "expired_at_broker"
     # Unknown.
     NO_ANSWER = "no_answer"

@@ -320,11 +320,21 @@ FROM account_snapshot AS a
 JOIN holding AS h USING (account_number)
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity) FILTER (
-            WHERE o.ended_at IS NULL AND o.order_id IS NOT NULL
+            WHERE o.ended_at IS NULL AND o.order_id IS NOT NULL AND e.state NOT IN ('dead', 'skipped', 'discarded')
         ), 0) AS quantity,
-        coalesce(bool_or(o.cancel_requested_at > h.opened_at), false) AS is_canceled
+        coalesce(bool_or(o.cancel_requested_at > h.opened_at AND NOT EXISTS (
+            SELECT
+            FROM broker_order AS later
+            WHERE later.executor_id = o.executor_id
+                AND later.filled_at > o.cancel_requested_at
+                AND later.symbol = o.symbol
+                AND later.strategy = o.strategy
+                AND later.role = 'entry'
+        )), false) AS is_canceled
     FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
     WHERE o.executor_id = a.executor_id
+        AND o.account_number = a.account_number
         AND o.symbol = h.symbol
         AND o.strategy = h.strategy
         AND o.role = 'protection'
@@ -333,7 +343,7 @@ CROSS JOIN LATERAL (
 WHERE a.executor_id = ANY(%(executor_ids)s)
     AND h.quantity <> 0
     AND h.stop_price IS NOT NULL
-    AND resting.quantity < abs(h.quantity)
+    AND resting.quantity < CASE WHEN strpos(h.symbol, '/') > 0 THEN 0.99 ELSE 1 END * abs(h.quantity)
     AND NOT resting.is_canceled
     AND NOT EXISTS (
         SELECT

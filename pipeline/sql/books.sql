@@ -204,12 +204,14 @@ WITH bought AS (
 SELECT *, (
         SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity), 0)
         FROM broker_order AS o
+        JOIN execution AS e USING (execution_id)
         WHERE o.account_number = bought.account_number
             AND o.symbol = bought.symbol
             AND o.strategy = coalesce(bought.strategy, '')
             AND o.role = 'protection'
             AND o.ended_at IS NULL
             AND o.order_id IS NOT NULL
+            AND e.state NOT IN ('dead', 'skipped', 'discarded')
     ) AS protected
 FROM bought
 UNION ALL

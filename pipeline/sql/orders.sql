@@ -178,11 +178,12 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
 RETURNING *
 
 -- name: working_exits
--- Those of the given orders that are exits or protecting stops in our record.
+-- Those of the given orders that are exits in our record, or protecting stops of this executor: an exit cancels these
+-- itself. A stop that another executor placed is as foreign as that of a person.
 SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)
-    AND role <> 'entry'
+    AND (role = 'exit' OR (role = 'protection' AND executor_id = %(executor_id)s))
 
 -- name: last_refusal
 -- Why the broker refused the newest exit of the symbol (a `RefusalKind`), and the orders that its answer named. No row

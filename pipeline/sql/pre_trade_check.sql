@@ -67,6 +67,21 @@ WHERE o.account_number = %(account_number)s
 ORDER BY o.intended_at DESC
 LIMIT 1
 
+-- name: stopped
+-- Whether a stop on this side, which protected what the strategy held, was filled after *since*.
+SELECT EXISTS (
+    SELECT
+    FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
+    JOIN signal AS s USING (signal_id)
+    WHERE o.executor_id = %(executor_id)s
+        AND o.filled_at > %(since)s
+        AND o.symbol = %(symbol)s
+        AND o.side = %(side)s
+        AND (%(whole)s OR o.strategy = %(strategy)s)
+        AND s.source = 'tradewire:protect'
+) AS stopped
+
 -- name: flat_since
 -- The newest FLAT that was recorded after the exit *first* and closes the position that the entry on the other side
 -- would open. A skipped FLAT, such as one for other executors, counts only if there was no position to close.

@@ -11,18 +11,23 @@ CROSS JOIN LATERAL (
     SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity), 0) AS quantity,
         coalesce(array_agg(o.order_id), '{}') AS order_ids
     FROM broker_order AS o
+    JOIN execution AS e USING (execution_id)
     WHERE o.executor_id = a.executor_id
+        AND o.account_number = a.account_number
         AND o.symbol = h.symbol
         AND o.strategy = h.strategy
         AND o.side = CASE WHEN h.quantity > 0 THEN 'sell' ELSE 'buy' END
         AND o.role = 'protection'
         AND o.ended_at IS NULL
         AND o.order_id IS NOT NULL
+        -- The broker does not show the order of a dead letter.
+        AND e.state NOT IN ('dead', 'skipped', 'discarded')
 ) AS resting
 WHERE a.executor_id = %(executor_id)s
     AND h.quantity <> 0
     AND h.stop_price IS NOT NULL
-    AND resting.quantity <> abs(h.quantity)
+    -- A fee was taken from bought coins, at most a hundredth of them, and the record does not know it.
+    AND NOT resting.quantity BETWEEN CASE WHEN strpos(h.symbol, '/') > 0 THEN 0.99 ELSE 1 END * abs(h.quantity) AND abs(h.quantity)
     AND NOT EXISTS (
         SELECT
         FROM broker_order AS o
@@ -57,6 +62,15 @@ WHERE a.executor_id = %(executor_id)s
             AND o.role = 'protection'
             AND o.cancel_requested_at > h.opened_at
             AND o.intended_at > h.opened_at
+            AND NOT EXISTS (
+                SELECT
+                FROM broker_order AS later
+                WHERE later.executor_id = o.executor_id
+                    AND later.filled_at > o.cancel_requested_at
+                    AND later.symbol = o.symbol
+                    AND later.strategy = o.strategy
+                    AND later.role = 'entry'
+            )
     )
 
 -- name: tries
@@ -73,25 +87,47 @@ WHERE s.symbol = %(symbol)s
     AND coalesce(s.strategy, '') = %(strategy)s
     AND e.executor_id = %(executor_id)s
 
--- name: partly_filled
--- Working entries with a stop of which a part has been filled for *after*: no stop order may rest beside them.
-SELECT o.order_id
+-- name: in_the_way
+-- Working entries that a stop order may not rest beside: those with a stop of which a part has been filled for *after*,
+-- and those in whose symbol a holding has been without its stop order for *after*, unless a person canceled that.
+SELECT o.order_id, CASE WHEN o.filled_quantity > 0 THEN 'partly_filled' ELSE 'stop_missing' END AS reason
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 WHERE o.executor_id = %(executor_id)s
     AND o.ended_at IS NULL
     AND o.role = 'entry'
-    AND o.stop_price IS NOT NULL
-    AND o.filled_quantity > 0
     AND o.order_id IS NOT NULL
-    AND e.state = 'partially_filled'
-    AND EXISTS (
-        SELECT
-        FROM fill AS f
-        WHERE f.execution_id = o.execution_id
-            AND f.generation = o.generation
-            AND f.voided_at IS NULL
-            AND f.recorded_at < clock_timestamp() - %(after)s::interval
+    AND e.state IN ('accepted', 'partially_filled')
+    AND (
+        (
+            o.stop_price IS NOT NULL
+            AND EXISTS (
+                SELECT
+                FROM fill AS f
+                WHERE f.execution_id = o.execution_id
+                    AND f.generation = o.generation
+                    AND f.voided_at IS NULL
+                    AND f.recorded_at < clock_timestamp() - %(after)s::interval
+            )
+        )
+        OR EXISTS (
+            SELECT
+            FROM holding AS h
+            WHERE h.account_number = o.account_number
+                AND h.symbol = o.symbol
+                AND h.quantity <> 0
+                AND h.stop_price IS NOT NULL
+                AND h.changed_at < clock_timestamp() - %(after)s::interval
+                AND NOT EXISTS (
+                    SELECT
+                    FROM broker_order AS stop
+                    WHERE stop.executor_id = o.executor_id
+                        AND stop.symbol = h.symbol
+                        AND stop.strategy = h.strategy
+                        AND stop.role = 'protection'
+                        AND (stop.ended_at IS NULL OR (stop.cancel_requested_at > h.opened_at AND stop.intended_at > h.opened_at))
+                )
+        )
     )
 
 -- name: of_ours
@@ -100,3 +136,23 @@ SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)
     AND role = 'protection'
+
+-- name: outlived
+-- Working stop orders whose strategy holds nothing on their side: filled, they would open a position.
+SELECT o.order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.role = 'protection'
+    AND o.order_id IS NOT NULL
+    AND e.state IN ('accepted', 'partially_filled')
+    AND coalesce(o.replacement_quantity, o.quantity) > o.filled_quantity
+    AND NOT EXISTS (
+        SELECT
+        FROM holding AS h
+        WHERE h.account_number = o.account_number
+            AND h.symbol = o.symbol
+            AND h.strategy = o.strategy
+            AND CASE o.side WHEN 'sell' THEN h.quantity > 0 ELSE h.quantity < 0 END
+    )

@@ -13,11 +13,15 @@ from config.schema.executor import ExecutorSettings
 from pipeline.accounts.books.settle import settle
 from pipeline.accounts.snapshot import Snapshot, read_snapshot
 from pipeline.model.account import Position
+from pipeline.model.symbols import AssetClass, asset_class
 from pipeline.store.query import fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from pipeline.views.book_numbers import average, known, trimmed
 from pipeline.views.book_schemas import HeldPosition, StrategyPosition
+
+#: At least this part of bought coins is left after the fee. The record does not know the fee.
+_LEFT_BY_A_FEE = Decimal("0.99")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +110,14 @@ def _as_recorded(holdings: Sequence[_Holding]) -> dict[str, Any]:
         # The nearest: the first that the price would reach.
         "stop_price": (max if is_long else min)(stops, default=None),
         "target_price": (min if is_long else max)(targets, default=None),
-        "protected": all(each.protected >= abs(each.quantity) for each in stopped) if stopped else None,
+        "protected": all(map(_is_protected, stopped)) if stopped else None,
     }
+
+
+def _is_protected(holding: _Holding) -> bool:
+    """Return whether stop orders rest for all of the holding. Of coins, the fee for their purchase may be missing."""
+    least = _LEFT_BY_A_FEE if asset_class(holding.symbol) is AssetClass.CRYPTO else 1
+    return holding.protected >= least * abs(holding.quantity)
 
 
 def _quantity(position: Position | None, read_at: datetime | None, holdings: Sequence[_Holding]) -> Decimal | None:

@@ -15,7 +15,7 @@ from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, Broke
 from pipeline.model.orders import BrokerOrder
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
+from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
@@ -125,7 +125,8 @@ class BrokerInputs:
         )
 
     def _foreign(self, known: KnownBefore, position: Position | None, *, enters: bool) -> tuple[BrokerOrder, ...]:
-        if enters or known.under_way or position is None:
+        waits = any(order.role is not Role.PROTECTION for order in known.under_way)
+        if enters or waits or position is None:
             return ()
         return foreign_orders(self.record, self.runtime, position, known.refused)
 

@@ -35,7 +35,8 @@ def foreign_orders(
         log.warning("orders.unreadable", executor_id=runtime.executor.id, error=str(error))
         return ()
     here = [order for order in listed.orders if order.symbol == position.symbol and order.status not in FINAL_STATUSES]
-    key = {"client_order_ids": [order.client_order_id for order in here if is_our_order(order.client_order_id)]}
+    ids = [order.client_order_id for order in here if is_our_order(order.client_order_id)]
+    key = {"client_order_ids": ids, "executor_id": runtime.executor.id}
     exits = record.all(str, sql("orders", "working_exits"), key)
     odd = _unreadable(listed, here, position, refused)
     return (*(order for order in here if order.client_order_id not in exits), *odd)

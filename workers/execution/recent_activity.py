@@ -12,7 +12,8 @@ from psycopg.rows import DictRow
 
 from config.schema.executor import ExecutorSettings
 from pipeline.accounts.account_key import account_key_of
-from pipeline.model.signals import Action
+from pipeline.intake.routing import may_be_exit
+from pipeline.model.signals import Action, Intent
 from pipeline.model.sources import FLIP
 from pipeline.model.states import State
 from pipeline.model.trading_day import trading_day
@@ -22,7 +23,7 @@ from pipeline.store.statements import sql
 from workers.execution.position_book import BookRow, entries_in
 from workers.rules.case import Recent
 from workers.rules.exits import closes_the_account
-from workers.rules.orders import side_of
+from workers.rules.orders import EITHER_SIDE, side_of
 from workers.rules.retry_policy import PROBE_EVERY
 
 
@@ -74,6 +75,7 @@ def recent_of(
         rejections=len(rejected),
         rejected_ago=rejected[0].ago if rejected else None,
         tried_ago=tried_ago,
+        stopped=_stopped(connection, claimed, signal, executor),
         flat_since=_flat_since(connection, signal, executor) if signal.source == FLIP else None,
     )
 
@@ -87,6 +89,23 @@ def repeats_a_reverse(
     account_number = account_key_of(connection, executor.id)
     key = {"account_number": account_number, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
     return _repeated(connection, signal, executor, key) is not None
+
+
+def _stopped(
+    connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, executor: ExecutorSettings
+) -> bool:
+    """Return whether a stop has closed what *signal* would have closed when it was recorded."""
+    if signal.intent is not Intent.AUTO or signal.action in EITHER_SIDE or not may_be_exit(signal, executor):
+        return False
+    values = {
+        "executor_id": executor.id,
+        "symbol": claimed.symbol,
+        "side": side_of(signal.action).value,
+        "whole": closes_the_account(executor, signal.source),
+        "strategy": signal.strategy or "",
+        "since": signal.recorded_at,
+    }
+    return fetch_one(connection, bool, sql("pre_trade_check", "stopped"), values)
 
 
 def _flat_since(connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings) -> UUID | None:

@@ -19,7 +19,7 @@ from workers.execution.cancels import ask_to_cancel
 
 log = structlog.get_logger(__name__)
 
-# Most partly filled entries are filled within this time. The part is to be protected within 5 s.
+# Most entries are filled within this time. What is filled is to be protected within 5 s.
 _PARTLY_FILLED_FOR = timedelta(seconds=2)
 # The pauses between the stop orders of one holding, if one after another ends or is refused.
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
@@ -39,6 +39,15 @@ class _Unprotected:
     #: The quantity of the resting stop orders, and their ids at the broker.
     protected: Decimal
     order_ids: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _InTheWay:
+    """A working entry that a stop order may not rest beside."""
+
+    order_id: str
+    #: Why it is canceled.
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +75,10 @@ class Protection:
         """Take the next step for each holding that needs one; return how many stop orders were recorded."""
         executor_id = self.runtime.executor.id
         values = {"executor_id": executor_id, "after": _PARTLY_FILLED_FOR}
-        for order_id in self.record.all(str, sql("protection", "partly_filled"), values):
-            ask_to_cancel(self.record, self.runtime.urgent, order_id, reason=Code.PARTLY_FILLED)
+        for entry in self.record.all(_InTheWay, sql("protection", "in_the_way"), values):
+            ask_to_cancel(self.record, self.runtime.urgent, entry.order_id, reason=Code(entry.reason))
+        for order_id in self.record.all(str, sql("protection", "outlived"), values):
+            ask_to_cancel(self.record, self.runtime.urgent, order_id, reason=Code.NO_POSITION)
         found = self.record.all(_Unprotected, sql("protection", "unprotected"), {"executor_id": executor_id})
         return sum(self._protect(each) for each in found)
 

@@ -34,6 +34,8 @@ class Recent:
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent. Entries that were certainly not sent do not count.
     tried_ago: timedelta | None = None
+    #: Only for a signal that may close: whether a stop of its strategy was filled after the signal was recorded.
+    stopped: bool = False
     #: Only for an entry that opens the other side after an exit: the newest FLAT after that exit, if there is one.
     flat_since: UUID | None = None
 

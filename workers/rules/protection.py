@@ -1,6 +1,7 @@
 """Decide on the stop order that protects a holding, and on orders that such a stop is in the way of. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from pipeline.model.sources import has_final_limit
 from pipeline.model.symbols import AssetClass
 from pipeline.store.rows import OrderRow, Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
-from workers.rules.coin_fees import held_of
+from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import taken
 from workers.rules.orders import reduces
 from workers.rules.sizing import limit_price
@@ -44,10 +45,11 @@ def decide_protection(case: Case) -> Verdict | None:
         return None
     available = abs(case.position.available) if case.position else Decimal(0)
     quantity = taken(case, min(left, available))
-    if quantity <= 0:
+    if case.position is None or quantity <= 0:
         code = Code.QUANTITY_HELD if taken(case, left) else Code.DUST
         return Skip(reasons=(Reason(code=code, facts={"quantity": left, "available": available}),))
-    return _stop_order(case, side, stop, quantity)
+    covers = covered(case, quantity, most=_own(case), bought=abs(case.own.quantity), read=abs(case.position.quantity))
+    return replace(_stop_order(case, side, stop, quantity), covers=covers)
 
 
 def protection_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
@@ -92,6 +94,11 @@ def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
     return Reason(code=Code.STOP_RESTS, facts={"symbol": case.signal.symbol, "order_id": opposed[0].order_id})
 
 
+def refuse_after_stop(case: Case) -> Reason | None:
+    """Return why a signal that came as an exit is refused: its stop was filled first, and an entry would sell twice."""
+    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.stopped else None
+
+
 def hold_ended_stop(case: Case) -> Hold | None:
     """Hold an entry while a stop is recorded as open whose position is gone: it has probably just been filled."""
     held = case.position.quantity if case.position else Decimal(0)
@@ -116,13 +123,19 @@ def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:
 
 def _unprotected(case: Case, side: OrderSide) -> Decimal:
     """Return how much of the strategy's part of the position no stop of ours protects."""
-    held, own = case.position.quantity if case.position else Decimal(0), case.own.quantity
-    if not (reduces(side, held) and reduces(side, own)):
+    held = case.position.quantity if case.position else Decimal(0)
+    if not (reduces(side, held) and reduces(side, case.own.quantity)):
         return Decimal(0)
     strategy = case.signal.strategy or ""
     stops = [order for order in protections(case.under_way) if order.strategy == strategy]
     resting = sum(((each.replacement_quantity or each.quantity) - each.filled_quantity for each in stops), Decimal(0))
-    return held_of(case, abs(own), abs(held)) - resting
+    return _own(case) - resting
+
+
+def _own(case: Case) -> Decimal:
+    """Return the strategy's part of the position, without a fee that was taken from coins."""
+    held = case.position.quantity if case.position else Decimal(0)
+    return held_of(case, abs(case.own.quantity), abs(held))
 
 
 def _has_passed(case: Case, side: OrderSide, stop: Decimal) -> bool:

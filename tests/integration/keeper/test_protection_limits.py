@@ -1,0 +1,134 @@
+"""A stop order protects what is really held, keeps no exit from the broker, and does not outlive its position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from pipeline.accounts.books.settle import settle
+from pipeline.model.orders import OrderRequest, OrderSide
+from pipeline.model.reasons import Code
+from tests.factories import Core, executor_toml, until
+from tests.integration.keeper.protecting import keeper, protected, protections, steps_until, stop_orders
+from tests.integration.keeper.test_stops import followed, positions
+from workers.brokers.protocol import Accepted
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_sale_that_the_stop_has_made_needless_opens_no_short(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(order="allow_short = true"))
+    protected(core)
+    sale = core.send("AAPL", "SELL", entry_price=89, stop_price=110)
+    core.prices(AAPL=89)
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "filled")
+
+    core.due_now(sale)
+    core.run(sale)
+
+    assert (core.state(sale), core.execution(sale)["reason_code"]) == ("skipped", Code.NO_POSITION)
+    assert positions(core) == {}
+
+
+def test_an_exit_cancels_foreign_orders_beside_the_stop_of_another_strategy(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(order='cancel_foreign = "always"'))
+    core.prices(AAPL=100)
+    for strategy, stop in (("a", None), ("b", 80)):
+        entry = core.send("AAPL", quantity=10, strategy=strategy, stop_price=stop)
+        core.run(entry)
+        followed(core, entry, "filled")
+    steps_until(core, lambda: stop_orders(core))
+    by_hand = OrderRequest(
+        client_order_id="by-hand-stop",
+        symbol="AAPL",
+        side=OrderSide.SELL,
+        quantity=Decimal(10),
+        type="stop",
+        time_in_force="gtc",
+        limit_price=None,
+        stop_price=Decimal(70),
+    )
+    assert isinstance(core.runtimes["argo"].broker.submit(by_hand), Accepted)
+    sale = core.send("AAPL", "SELL", strategy="a")
+
+    steps_until(core, lambda: core.state(sale) == "filled")
+
+    assert positions(core) == {"AAPL": 10}
+    assert [each["stop_price"] for each in stop_orders(core)] == ["80"]
+
+
+def test_an_entry_that_rests_does_not_keep_the_stop_of_another_one_away(core: Core) -> None:
+    core.prices(AAPL=100)
+    entry = core.send("AAPL", quantity=10, stop_price=90)
+    core.run(entry)
+    followed(core, entry, "filled")
+    resting = core.send("AAPL", quantity=1, entry_price=95)
+    core.run(resting)
+    followed(core, resting, "accepted")
+    core.rows("UPDATE holding SET changed_at = changed_at - interval '3 seconds'")
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '3 seconds'")
+
+    [order] = steps_until(core, lambda: stop_orders(core))
+
+    assert (order["qty"], core.state(resting)) == ("10", "canceled")
+
+
+def test_a_stop_that_the_broker_does_not_show_any_more_is_placed_again(core: Core) -> None:
+    order = protected(core)
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: not stop_orders(core))
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'order_vanished' WHERE state = 'accepted'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+
+    assert keeper(core).run_once() == 1
+
+
+def test_a_coin_whose_fee_was_taken_from_the_coins_counts_as_protected(core: Core) -> None:
+    order = protected(core, "ETH/USD", quantity=1, stop=90)
+    # The pause between two stop orders is over.
+    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+
+    assert Decimal(order["qty"]) == Decimal("0.9975")
+    assert keeper(core).run_once() == 0
+
+
+def test_a_stop_of_a_coin_closes_the_whole_holding_fee_included(core: Core) -> None:
+    protected(core, "ETH/USD", quantity=1, stop=90)
+
+    core.prices(**{"ETH/USD": 89})
+
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "filled")
+    assert [row["quantity"] for row in core.rows("SELECT quantity FROM holding")] == [0]
+    settle(core.record, limit=10)
+    assert len(core.rows("SELECT 1 FROM trade WHERE exit_reason = 'stop'")) == 1
+
+
+def test_a_stop_ends_with_the_holding_that_it_protects(core: Core) -> None:
+    protected(core)
+    core.rows("UPDATE holding SET quantity = 0, entries = 0, opened_at = NULL, stop_price = NULL")
+
+    steps_until(core, lambda: not stop_orders(core))
+
+
+def test_a_new_entry_after_a_canceled_stop_is_protected(core: Core) -> None:
+    order = protected(core)
+    core.rows("UPDATE broker_order SET cancel_requested_at = clock_timestamp() WHERE order_id = %s", [order["id"]])
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    entry = core.send("AAPL", quantity=5, stop_price=85)
+    core.run(entry)
+    followed(core, entry, "filled")
+
+    [again] = steps_until(core, lambda: stop_orders(core))
+
+    assert (again["qty"], again["stop_price"]) == ("15", "85")
+
+
+def test_an_exit_gets_past_the_stop_that_the_executor_placed_under_its_former_name(core: Core) -> None:
+    protected(core)
+    core.rows("UPDATE broker_order SET executor_id = 'former' WHERE role = 'protection'")
+    sale = core.send("AAPL", "SELL", by_person=True)
+
+    steps_until(core, lambda: core.state(sale) == "filled")
