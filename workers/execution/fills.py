@@ -176,6 +176,8 @@ def _counting(fill: KnownFill, known: Mapping[str, KnownFill]) -> KnownFill:
 
 def _lock(connection: Connection[DictRow], account_number: str, report: FillReport) -> _Order | None:
     values = {"account_number": account_number, "order_id": report.order_id, "fill_id": report.fill_id}
+    # A statement that waits for the lock sees other rows as they were before the wait, so it is run again.
+    execute(connection, sql("fills", "lock_order"), values)
     return fetch_maybe(connection, _Order, sql("fills", "lock_order"), values)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from pipeline.model.orders import OrderStatus
+from tests.factories import until
 from tests.integration.execution.test_fills import ACTIVITY, OneOrder
 from tests.integration.execution.test_revised_fills import filled, later, order
+from workers.execution.fills import correct_fill, record_fill
 
 __all__ = ["order"]
 
@@ -86,3 +92,22 @@ def test_a_bust_before_its_fill_hides_no_fill_that_is_alike(order: OneOrder, kep
 
     assert filled(order) == "3"
     assert [fill[:2] for fill in order.fills()] == [("f-2", "activity")]
+
+
+def test_a_fill_that_is_listed_while_its_correction_is_recorded_counts_no_more(
+    order: OneOrder, database_url: str
+) -> None:
+    order.report(10, "101.6", OrderStatus.FILLED)
+    order.tell(order.fill(1, 4, 101, after=4), ACTIVITY)
+    late = order.fill(2, 6, 102, after=10)
+    waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url, row_factory=dict_row) as tracker:
+        correct_fill(tracker, "PA1", "f-2", order.fill(3, 5, 103, fill_id="c-1"))
+        listed = pool.submit(order.record.run, lambda one: record_fill(one, "PA1", late, source=ACTIVITY))
+        until(lambda: order.rows(waiting))
+        tracker.commit()
+
+        assert listed.result()
+
+    assert filled(order) == "9"
+    assert [fill[0] for fill in order.fills()] == ["f-1", "c-1"]
