@@ -111,3 +111,13 @@ def test_a_fill_that_is_listed_while_its_correction_is_recorded_counts_no_more(
 
     assert filled(order) == "9"
     assert [fill[0] for fill in order.fills()] == ["f-1", "c-1"]
+
+
+def test_a_bust_of_a_fill_that_is_not_itemised_counts_although_a_listed_fill_is_alike(order: OneOrder) -> None:
+    order.report(6, 101)
+    order.tell(order.fill(1, 3, 101, after=3), ACTIVITY)
+
+    assert order.bust(order.fill(2, 3, 101))
+    assert not order.tell(order.fill(2, 3, 101, after=6), ACTIVITY)
+
+    assert filled(order) == "3"
