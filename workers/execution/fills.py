@@ -89,12 +89,14 @@ def void_fill(
     if fill is None:
         record_fill(connection, account_number, report, source=source)
         fill = _find(connection, order, report, source)
+    known = {each.fill_id: each for each in _known(connection, order)}
+    if fill is None and order.corrected_by is not None:
+        fill = known.get(_id_of(connection, account_number, order.corrected_by))
     if fill is None:
         log.warning("fill.not_found", fill_id=report.fill_id, order_id=report.order_id)
         return False
     # A fill that was corrected is taken back with its correction.
-    fill = _counting(fill, {each.fill_id: each for each in _known(connection, order)})
-    return _void(connection, order, report, fill.fill_id, corrected_by=None)
+    return _void(connection, order, report, _counting(fill, known).fill_id, corrected_by=None)
 
 
 def correct_fill(

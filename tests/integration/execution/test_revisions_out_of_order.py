@@ -121,3 +121,24 @@ def test_a_bust_of_a_fill_that_is_not_itemised_counts_although_a_listed_fill_is_
     assert not order.tell(order.fill(2, 3, 101, after=6), ACTIVITY)
 
     assert filled(order) == "3"
+
+
+@pytest.mark.parametrize("terms", [(6, 102), (5, 103)], ids=["of the fill", "of its correction"])
+@pytest.mark.parametrize("listed_first", [True, False])
+def test_a_bust_may_name_a_corrected_fill_by_its_first_id(
+    order: OneOrder,
+    listed_first: bool,  # noqa: FBT001
+    terms: tuple[int, int],
+) -> None:
+    order.report(10, "101.6", OrderStatus.FILLED)
+    order.tell(order.fill(1, 4, 101, after=4), ACTIVITY)
+    order.correct("f-2", order.fill(3, 5, 103, fill_id="c-1"))
+    if listed_first:
+        order.tell(order.fill(2, 6, 102, after=10), ACTIVITY)
+
+    assert order.bust(order.fill(2, *terms))
+    assert not order.bust(order.fill(2, *terms))
+    order.tell(order.fill(2, 6, 102, after=10), ACTIVITY)
+    order.tell(order.fill(3, 5, 103, after=10, fill_id="c-1"), ACTIVITY)
+
+    assert filled(order) == "4"
