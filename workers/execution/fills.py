@@ -227,6 +227,7 @@ def _void(
     if corrected_by is None:
         log.error("fill.busted", fill_id=fill_id, order_id=report.order_id, **facts)
     else:
+        execute(connection, sql("fills", "take_time"), values)
         now = {"new_quantity": str(report.quantity), "new_price": str(report.price)}
         log.warning("fill.corrected", fill_id=fill_id, order_id=report.order_id, **facts, **now)
     return True
