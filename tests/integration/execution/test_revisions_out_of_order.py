@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -10,8 +12,9 @@ from psycopg.rows import dict_row
 
 from pipeline.model.orders import OrderStatus
 from tests.factories import until
-from tests.integration.execution.test_fills import ACTIVITY, OneOrder
-from tests.integration.execution.test_revised_fills import filled, later, order
+from tests.integration.execution.test_fills import ACTIVITY, WORKS, OneOrder
+from tests.integration.execution.test_revised_fills import busted, filled, later, order
+from workers.execution.broker_orders import record_broker_order
 from workers.execution.fills import correct_fill, record_fill
 
 __all__ = ["order"]
@@ -142,3 +145,22 @@ def test_a_bust_may_name_a_corrected_fill_by_its_first_id(
     order.tell(order.fill(3, 5, 103, after=10, fill_id="c-1"), ACTIVITY)
 
     assert filled(order) == "4"
+
+
+def test_a_report_that_is_older_than_a_counted_fill_shows_nothing(order: OneOrder) -> None:
+    busted(order)
+    order.report(3, None)
+    order.report(7, None)
+
+    assert filled(order) == "4"
+
+
+def test_a_smaller_report_of_an_order_that_was_replaced_shows_nothing(order: OneOrder) -> None:
+    busted(order)
+    both = replace(order.reported(9, None, WORKS), replacement_quantity=Decimal(12))
+    order.tell(order.fill(3, 2, 103))
+    later(order)
+    for report in (both, order.reported(7, None, WORKS), both):
+        order.record.run(lambda connection, report=report: record_broker_order(connection, report))
+
+    assert filled(order) == "6"
