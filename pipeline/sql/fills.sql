@@ -170,8 +170,8 @@ FROM dropped
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
 -- name: id_of
--- The id under which the record has the fill.
-SELECT coalesce(known_as, fill_id) AS fill_id
+-- The id under which the record has the fill or, as long as the fill is not itemised, its correction.
+SELECT coalesce(known_as, corrected_by, fill_id) AS fill_id
 FROM fill_alias
 WHERE account_number = %(account_number)s
     AND fill_id = %(fill_id)s

@@ -147,6 +147,45 @@ def test_a_bust_may_name_a_corrected_fill_by_its_first_id(
     assert filled(order) == "4"
 
 
+@pytest.mark.parametrize("listed", [[], ["f-2", "c-1", "c-2"], ["c-1", "c-2"]], ids=" ".join)
+@pytest.mark.parametrize("listed_first", [True, False])
+def test_two_corrections_may_name_a_fill_by_its_first_id(
+    order: OneOrder,
+    listed_first: bool,  # noqa: FBT001
+    listed: list[str],
+) -> None:
+    known = {
+        "f-2": order.fill(2, 6, 102, after=10),
+        "c-1": order.fill(3, 5, 103, fill_id="c-1"),
+        "c-2": order.fill(4, 3, 103, fill_id="c-2"),
+    }
+    order.report(10, "101.6", OrderStatus.FILLED)
+    order.tell(order.fill(1, 4, 101, after=4), ACTIVITY)
+    if listed_first:
+        for fill_id in listed:
+            order.tell(known[fill_id], ACTIVITY)
+    for fill_id in ("c-1", "c-2", "c-1", "c-2"):
+        order.correct("f-2", known[fill_id])
+    for fill_id in (*listed, "f-2"):
+        order.tell(known[fill_id], ACTIVITY)
+
+    assert filled(order) == "7"
+    assert [fill[0] for fill in order.fills()] == ["f-1", "c-2"]
+
+
+def test_a_bust_counts_although_the_list_has_replaced_the_fill_before(order: OneOrder) -> None:
+    order.tell(order.fill(1, 2, 101, after=2))
+    # The list goes without the fill, which the broker has taken back, and so does the report.
+    order.tell(order.fill(2, 1, 101, after=1), ACTIVITY)
+    assert order.fills() == [("f-2", "activity", "1", "101"), ("order:", "order", "1", "101")]
+
+    assert order.bust(order.fill(1, 2, 101))
+    assert not order.bust(order.fill(1, 2, 101))
+    order.report(1, 101)
+
+    assert filled(order) == "1"
+
+
 def test_a_report_that_is_older_than_a_counted_fill_shows_nothing(order: OneOrder) -> None:
     busted(order)
     order.report(3, None)
