@@ -123,13 +123,22 @@ WHERE account_number = %(account_number)s
     AND fill_id = %(fill_id)s
 
 -- name: confirm
--- The list of activities shows a fill that the record has from the stream, perhaps under another id.
-UPDATE fill
+-- The list of activities shows a fill that the record has from the stream, perhaps under another id. A correction keeps the
+-- time of the trade.
+UPDATE fill AS f
 SET fill_id = %(fill_id)s,
     quantity = %(quantity)s,
     price = %(price)s,
     cumulative_quantity = coalesce(%(cumulative_quantity)s, cumulative_quantity),
-    filled_at = %(filled_at)s,
+    filled_at = CASE
+        WHEN EXISTS (
+            SELECT
+            FROM fill AS c
+            WHERE c.execution_id = f.execution_id
+                AND c.corrected_by = f.fill_id
+        ) THEN filled_at
+        ELSE %(filled_at)s
+    END,
     source = 'activity'
 WHERE account_number = %(account_number)s
     AND fill_id = %(known_id)s
@@ -161,8 +170,8 @@ FROM dropped
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
 -- name: id_of
--- The id under which the record has the fill.
-SELECT coalesce(known_as, fill_id) AS fill_id
+-- The id under which the record has the fill or, as long as the fill is not itemised, its correction.
+SELECT coalesce(known_as, corrected_by, fill_id) AS fill_id
 FROM fill_alias
 WHERE account_number = %(account_number)s
     AND fill_id = %(fill_id)s
@@ -176,3 +185,14 @@ WHERE account_number = %(account_number)s
     AND fill_id = %(fill_id)s
     AND voided_at IS NULL
 RETURNING executor_id, symbol, side, quantity, price
+
+-- name: take_time
+-- A correction comes later, and has the time of the trade that it corrects: the books go by the order of the trades.
+UPDATE fill AS f
+SET filled_at = c.filled_at
+FROM fill AS c
+WHERE c.account_number = %(account_number)s
+    AND c.fill_id = %(fill_id)s
+    AND f.account_number = c.account_number
+    AND f.fill_id = c.corrected_by
+    AND f.filled_at <> c.filled_at

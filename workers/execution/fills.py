@@ -85,16 +85,15 @@ def void_fill(
     if order is None:
         return False
     execute(connection, sql("fills", "lock_holding"), vars(order))
-    fill = _find(connection, order, report, source)
+    known = {fill.fill_id: fill for fill in _known(connection, order)}
+    named = replace(report, fill_id=_id_of(connection, account_number, report.fill_id))
+    fill = match(named, source, list(known.values()))
     if fill is None:
-        record_fill(connection, account_number, report, source=source)
-        fill = _find(connection, order, report, source)
-    if fill is None:
-        log.warning("fill.not_found", fill_id=report.fill_id, order_id=report.order_id)
-        return False
+        # It may be a part of what is not itemised, or not counted yet. Or the list of activities has replaced it.
+        is_new = execute(connection, sql("fills", "insert"), _values(order, report, source)) > 0
+        return is_new and _void(connection, order, report, report.fill_id, corrected_by=None)
     # A fill that was corrected is taken back with its correction.
-    fill = _counting(fill, {each.fill_id: each for each in _known(connection, order)})
-    return _void(connection, order, report, fill.fill_id, corrected_by=None)
+    return _void(connection, order, report, _chain(fill, known)[-1].fill_id, corrected_by=None)
 
 
 def correct_fill(
@@ -122,13 +121,15 @@ def correct_fill(
         # The correction of this correction came first.
         report = replace(report, fill_id=last.fill_id, quantity=last.quantity, price=last.price)
     previous = known.get(_id_of(connection, account_number, previous_fill_id))
-    if previous is not None and report.fill_id not in known:
-        previous = _counting(previous, known)
     values = _values(order, report, source)
     if previous is None:
         names = {"account_number": account_number, "fill_id": previous_fill_id, "corrected_by": report.fill_id}
         execute(connection, sql("fills", "keep_corrected"), names)
         return report.fill_id not in known and execute(connection, sql("fills", "insert"), values) > 0
+    chain = _chain(previous, known)
+    if report.fill_id in [fill.fill_id for fill in chain]:
+        return False
+    previous = chain[-1]
     if previous.voided_at is not None:
         return record_fill(connection, account_number, report, source=source)
     if report.fill_id not in known:
@@ -166,16 +167,18 @@ def _record_corrected(
     return _void(connection, order, now, report.fill_id, corrected_by=named)
 
 
-def _counting(fill: KnownFill, known: Mapping[str, KnownFill]) -> KnownFill:
-    """Return *fill*, or the fill that was reported in its place at last. No correction is followed twice."""
-    left = dict(known)
-    while fill.corrected_by in left:
-        fill = left.pop(fill.corrected_by)
-    return fill
+def _chain(fill: KnownFill, known: Mapping[str, KnownFill]) -> list[KnownFill]:
+    """Return *fill* and the fills that were reported in its place, the last one last. None is followed twice."""
+    chain, left = [fill], dict(known)
+    while chain[-1].corrected_by in left:
+        chain.append(left.pop(chain[-1].corrected_by))
+    return chain
 
 
 def _lock(connection: Connection[DictRow], account_number: str, report: FillReport) -> _Order | None:
     values = {"account_number": account_number, "order_id": report.order_id, "fill_id": report.fill_id}
+    # A statement that waits for the lock sees other rows as they were before the wait, so it is run again.
+    execute(connection, sql("fills", "lock_order"), values)
     return fetch_maybe(connection, _Order, sql("fills", "lock_order"), values)
 
 
@@ -183,13 +186,8 @@ def _known(connection: Connection[DictRow], order: _Order) -> list[KnownFill]:
     return fetch_all(connection, KnownFill, sql("fills", "of_order"), vars(order))
 
 
-def _find(connection: Connection[DictRow], order: _Order, report: FillReport, source: FillSource) -> KnownFill | None:
-    named = replace(report, fill_id=_id_of(connection, order.account_number, report.fill_id))
-    return match(named, source, _known(connection, order))
-
-
 def _id_of(connection: Connection[DictRow], account_number: str, fill_id: str) -> str:
-    """Return the id under which the record has the fill, if it has it."""
+    """Return the id under which the record has the fill or, if it does not have it, the fill in its place."""
     values = {"account_number": account_number, "fill_id": fill_id}
     return fetch_maybe(connection, str, sql("fills", "id_of"), values) or fill_id
 
@@ -223,6 +221,7 @@ def _void(
     if corrected_by is None:
         log.error("fill.busted", fill_id=fill_id, order_id=report.order_id, **facts)
     else:
+        execute(connection, sql("fills", "take_time"), values)
         now = {"new_quantity": str(report.quantity), "new_price": str(report.price)}
         log.warning("fill.corrected", fill_id=fill_id, order_id=report.order_id, **facts, **now)
     return True

@@ -38,6 +38,8 @@ class _KnownOrder(OrderRow):
     state: State
     reason_code: str | None
     current_generation: int
+    #: Above zero: the broker's report may still contain a fill that was taken back.
+    busted_quantity: Decimal | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,8 @@ class OrderUpdates:
         late = _is_late(intent, order)
         if late or intent.reason_code == Code.LATE_ORDER:
             self._stop_late(intent, order, new=late)
-        if not late and not _is_changed(intent, order):
+        # A report without a fill that was taken back is news, although it equals the record.
+        if not late and not intent.busted_quantity and not _is_changed(intent, order):
             return False
 
         def unit(connection: Connection[DictRow]) -> bool:

@@ -102,8 +102,10 @@ def _replaced(report: FillReport, others: Sequence[KnownFill], filled: Decimal) 
 
 def _is_explained(report: FillReport, others: Sequence[KnownFill], filled: Decimal) -> bool:
     """Return whether other fills leave no room for this fill of the stream, so that it must be one of them."""
+    if _sum(others) + report.quantity <= filled:
+        return False
     if report.cumulative_quantity is not None:
-        return report.cumulative_quantity <= filled and _sum(others) + report.quantity > filled
+        return report.cumulative_quantity <= filled
     terms = [(fill.quantity, fill.price) for fill in others if fill.source is FillSource.ACTIVITY]
     return (report.quantity, report.price) in terms
 

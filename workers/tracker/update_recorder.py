@@ -162,8 +162,10 @@ class UpdateRecorder:
 def _revise_fill(connection: Connection[DictRow], account_number: str, update: FillRevision) -> str | None:
     """Void or correct the recorded fill, and return why a person should see this; None: the record has the fill."""
     if update.is_bust:
-        void_fill(connection, account_number, replace(update.fill, fill_id=update.previous_fill_id))
-        return None
+        fill = replace(update.fill, fill_id=update.previous_fill_id)
+        if void_fill(connection, account_number, fill) or is_itemised(connection, account_number, fill.fill_id):
+            return None
+        return "it takes back a fill that the record does not have"
     known = is_itemised(connection, account_number, update.previous_fill_id)
     correct_fill(connection, account_number, update.previous_fill_id, update.fill)
     # Until the broker lists the fill, the quantity by which the order changed is not known.

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 from alpaca.trading.client import TradingClient
 
 from config.schema.broker_hosts import EXCHANGE_SECRET
-from pipeline.model.fills import FillReport
+from pipeline.model.fills import FillReport, FillSource
 from pipeline.model.orders import OrderSide
 from pipeline.model.outages import Need, Outage
 from tests.factories import Core, until
@@ -22,7 +23,7 @@ from tests.integration.keeper.test_replaced_orders import replace as by_a_person
 from workers.brokers.guarded import GuardedBroker
 from workers.brokers.protocol import Broker
 from workers.brokers.request_guard import RequestGuard
-from workers.execution.fills import void_fill
+from workers.execution.fills import record_fill, void_fill
 from workers.keeper.fill_sync import FillSync
 
 
@@ -203,3 +204,20 @@ def test_a_broker_without_a_list_of_fills_is_not_asked_for_one(core: Core) -> No
     assert fill_sync(core, broker=GuardedBroker(cast("Broker", object()), guard)).run_once() == 0
 
     assert fills(core) == [("order", 5, 100)]
+
+
+def test_a_poll_sees_that_the_report_goes_without_a_busted_fill_although_it_equals_the_record(core: Core) -> None:
+    order = core.execution(half_filled(core))
+    # The exchange has filled 5 and reports 5. Its report contained the 3 that it took back.
+    busted = FillReport(
+        fill_id="f-2", order_id=order["order_id"], symbol="AAPL", side=OrderSide.BUY, quantity=Decimal(3),
+        price=Decimal(100), filled_at=datetime.now(UTC), cumulative_quantity=Decimal(8),
+    )  # fmt: skip
+    for change in (partial(record_fill, source=FillSource.STREAM), void_fill):
+        core.record.run(partial(change, account_number=order["account_number"], report=busted))
+    core.rows("UPDATE broker_order SET filled_at = filled_at - interval '10 seconds'")
+
+    core.follower().run_once()
+
+    [now] = core.rows("SELECT * FROM broker_order")
+    assert (now["filled_quantity"], now["busted_quantity"], now["report_quantity"]) == (5, 0, 5)

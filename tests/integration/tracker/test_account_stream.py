@@ -226,6 +226,23 @@ def test_a_correction_of_a_fill_that_the_record_does_not_have_is_kept_for_a_pers
     assert fills(core) == [("stream", 4), ("order", 1)]
 
 
+def test_a_bust_of_a_fill_whose_order_is_not_known_by_that_id_is_kept_for_a_person(core: Core) -> None:
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 600})
+    with tracking(core):
+        core.run(core.send(quantity=10))
+        until(lambda: fills(core) == [("stream", 5)])
+    recorder = a_stream(core).recorder
+    frame = event(core.orders()[0] | {"id": "another"}, event="trade_bust", execution_id="f-1", qty="5", price="100")
+    message = recorder.message(frame)
+    assert message is not None
+
+    assert recorder.take(message, frame, ready=lambda _: True) is None
+
+    [odd] = core.rows("SELECT * FROM stream_oddity")
+    assert (odd["why"], odd["frame"]) == ("it takes back a fill that the record does not have", frame)
+    assert fills(core) == [("stream", 5)]
+
+
 def event(order: dict[str, object], **changes: object) -> str:
     """Return the frame of an event of *order*."""
     data = {"timestamp": "2026-10-08T15:10:22.18Z", "order": order} | changes
