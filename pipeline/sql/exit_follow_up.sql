@@ -82,8 +82,9 @@ RETURNING execution_id
 
 -- name: resting
 -- The limit orders of exits to cancel: those that were not filled within *at_most*, since the market has left their
--- price; and those of a person's closes (*by_hand*), which rest until a later exit of the symbol waits for them. While the
--- market is closed (*open* is false), only those in crypto.
+-- price; and those of a person's closes (*by_hand*) while a later exit waits behind another execution of the symbol, which
+-- may itself wait for them. A worker cancels them for any other exit. While the market is closed (*open* is false), only
+-- those in crypto.
 SELECT o.order_id, s.source = 'tradewire:hand' AS by_hand
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
@@ -103,10 +104,8 @@ WHERE o.executor_id = %(executor_id)s
             WHERE later.executor_id = o.executor_id
                 AND later.symbol = o.symbol
                 AND later.execution_id <> e.execution_id
-                AND (
-                    later.state IN ('queued', 'held') AND later.waits_for_symbol
-                    OR later.state = 'held' AND later.reason_code = 'order_under_way'
-                )
+                AND later.state IN ('queued', 'held')
+                AND later.waits_for_symbol
                 AND exit.intent <> 'open'
                 AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
         )
