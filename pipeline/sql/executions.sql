@@ -237,6 +237,35 @@ WITH superseded AS (
 SELECT execution_id
 FROM superseded
 
+-- name: supersede_limit_close
+-- An exit that has something to close ends a person's limit close that waits, for orders of others or for another try
+-- after the broker's refusal. The exit would take the place of its order, too.
+UPDATE execution AS e
+SET state = 'skipped',
+    reason_code = 'superseded',
+    reason_facts = json_build_object('by', %(execution_id)s::text),
+    settings_hash = %(settings_hash)s,
+    due_at = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(worker)s,
+    moved_why = NULL
+FROM signal AS s
+WHERE s.signal_id = e.signal_id
+    AND e.executor_id = %(executor_id)s
+    AND e.symbol = %(symbol)s
+    AND e.seq < %(seq)s
+    AND e.state = 'held'
+    AND e.reason_code IN ('exit_not_done', 'quantity_held')
+    AND s.source = 'tradewire:hand'
+    AND s.entry_price IS NOT NULL
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.may_exist
+    )
+RETURNING e.execution_id
+
 -- name: next_of_symbol
 -- The next waiting execution of the symbol, which may be claimed now that the one before it is decided.
 SELECT execution_id

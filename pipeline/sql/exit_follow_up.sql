@@ -1,8 +1,20 @@
 -- name: ended
--- Exits whose order has ended and that have not been followed up yet.
+-- Exits whose order has ended and that have not been followed up yet. *is_replaced* is true for a person's limit close
+-- whose place a later exit of the symbol takes.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.limit_price, o.order_status, e.state,
     e.reason_code, e.symbol, e.action, o.side, s.source, s.source_id, s.strategy,
-    o.cancel_requested_at IS NOT NULL AS ended_by_person
+    o.cancel_requested_at IS NOT NULL AS ended_by_person,
+    s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND EXISTS (
+        SELECT
+        FROM execution AS later
+        JOIN signal AS exit ON exit.signal_id = later.signal_id
+        WHERE later.executor_id = o.executor_id
+            AND later.symbol = o.symbol
+            AND later.seq > e.seq
+            AND later.state NOT IN ('skipped', 'dead', 'discarded')
+            AND exit.intent <> 'open'
+            AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
+    ) AS is_replaced
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)

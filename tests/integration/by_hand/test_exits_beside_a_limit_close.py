@@ -1,4 +1,4 @@
-"""A limit close by hand keeps no exit waiting, and gives way to exits only."""
+"""A limit close by hand keeps no exit waiting, gives way to exits only, and ends for good when one comes later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.factories import Core, executor_toml
-from tests.integration.by_hand.commands import closed, held, worked
+from tests.integration.by_hand.commands import closed, closes, follow_ups, held, worked
 from tests.integration.by_hand.test_others_beside_a_close import go_on
 from tests.integration.limited_stage import MONDAY, MONDAY_EVENING, clock, filled
 
@@ -81,3 +81,46 @@ def test_at_night_only_an_exit_that_trades_at_night_takes_the_place_of_a_limit_c
 
     assert asked == []
     assert (core.state(close), core.execution(priced)["request"]["extended_hours"]) == ("canceled", True)
+
+
+def refused(core: Core) -> UUID:
+    """Return the execution of a limit close that the exchange has refused, with its further try recorded."""
+    filled(core, quantity=3)
+    core.faults({"on": "submit", "kind": "reject", "count": 1})
+    close = closed(core, "--limit", "110")
+    assert core.run(close)["state"] == "rejected"
+    return close
+
+
+def test_a_later_limit_close_stays_although_an_earlier_one_was_refused(core: Core) -> None:
+    refused(core)
+    follow_ups(core)
+    again = closes(core)[1]["execution_id"]
+    later = closed(core, "--limit", "120")
+    core.run(later)
+
+    worked(core, later, "accepted")
+    go_on(core, again)
+
+    assert core.execution(again)["reason_code"] == "superseded"
+    assert (core.state(later), len(closes(core))) == ("accepted", 3)
+
+
+def test_a_refused_limit_close_is_not_tried_again_when_a_later_one_is_recorded_before(core: Core) -> None:
+    refused(core)
+    later = closed(core, "--limit", "120")
+    core.run(later)
+
+    follow_ups(core)
+
+    assert (core.state(later), len(closes(core))) == ("accepted", 2)
+
+
+def test_an_exit_does_not_wait_for_the_next_try_of_a_refused_limit_close(core: Core) -> None:
+    refused(core)
+    follow_ups(core)
+    core.rows("UPDATE execution SET due_at = due_at + interval '1 minute' WHERE state = 'held'")
+    sale = core.send("AAPL", "SELL")
+
+    assert core.run(sale)["order_id"] is not None
+    assert closes(core)[1]["reason_code"] == "superseded"
