@@ -178,7 +178,19 @@ LIMIT %(limit)s
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
 -- (*ends_own*). An entry that was sent is held only after the broker has answered that it has no such order. If the
 -- order is found after all, it is a late order.
-WITH superseded AS (
+WITH held AS (
+    SELECT h.strategy, sign(h.quantity) AS side
+    FROM account_snapshot AS a
+    JOIN holding AS h USING (account_number)
+    WHERE a.executor_id = %(executor_id)s
+        AND h.symbol = %(symbol)s
+        AND h.quantity <> 0
+    UNION ALL
+    SELECT NULL, sign((p ->> 'quantity')::numeric)
+    FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
+    WHERE a.executor_id = %(executor_id)s
+        AND p ->> 'symbol' = %(symbol)s
+), superseded AS (
     UPDATE execution AS e
     SET state = 'skipped',
         reason_code = 'superseded',
@@ -206,18 +218,19 @@ WITH superseded AS (
             )
             OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
         )
-        -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part.
-        AND NOT (
-            (NOT %(is_whole)s OR coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, ''))
-            AND EXISTS (
-                SELECT
-                FROM account_snapshot AS a
-                JOIN holding AS h USING (account_number)
-                WHERE a.executor_id = e.executor_id
-                    AND h.symbol = e.symbol
-                    AND h.strategy = coalesce(s.strategy, '')
-                    AND sign(h.quantity) = CASE e.action WHEN 'SELL' THEN 1 ELSE -1 END
-            )
+        -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part. And
+        -- an exit that may leave a part of the position ends nothing that may close it.
+        AND NOT EXISTS (
+            SELECT
+            FROM held
+            WHERE (
+                    NOT %(is_whole)s
+                    OR (
+                        held.strategy = coalesce(s.strategy, '')
+                        AND held.strategy <> coalesce(%(closes_of)s::text, held.strategy)
+                    )
+                )
+                AND (e.action = 'REVERSE' OR held.side = CASE e.action WHEN 'SELL' THEN 1 ELSE -1 END)
         )
         AND NOT EXISTS (
             SELECT

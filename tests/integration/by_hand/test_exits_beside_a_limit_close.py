@@ -10,7 +10,7 @@ import pytest
 from tests.factories import Core, executor_toml
 from tests.integration.by_hand.commands import closed, closes, follow_ups, held, worked
 from tests.integration.by_hand.test_others_beside_a_close import go_on
-from tests.integration.limited_stage import MONDAY, MONDAY_EVENING, clock, filled
+from tests.integration.limited_stage import MONDAY, MONDAY_EVENING, changed_toml, clock, filled
 
 MakeCore = Callable[..., Core]
 
@@ -124,3 +124,24 @@ def test_an_exit_does_not_wait_for_the_next_try_of_a_refused_limit_close(core: C
 
     assert core.run(sale)["order_id"] is not None
     assert closes(core)[1]["reason_code"] == "superseded"
+
+
+@pytest.mark.usefixtures("core")
+@pytest.mark.parametrize("action", ["SELL", "REVERSE"])
+@pytest.mark.parametrize("terms", [("--limit", "200"), ("--percent", "10")])
+def test_whatever_may_close_the_position_is_not_ended_by_a_close_that_may_leave_it(
+    make_core: MakeCore, terms: tuple[str, str], action: str
+) -> None:
+    core = make_core(changed_toml(closed='"hold"', factory={"order": 'close_scope = "account"'}))
+    core.prices(AAPL=100)
+    clock(core, MONDAY)
+    filled(core, quantity=10, strategy="one")
+    clock(core, MONDAY_EVENING)
+    core.rows("DELETE FROM account_snapshot")
+    sale = core.send("AAPL", action, strategy="two")
+    assert core.run(sale)["reason_code"] == "market_closed"
+    close = closed(core, *terms)
+    core.due_now(sale)
+    core.run(close)
+
+    assert core.execution(sale)["reason_code"] != "superseded"
