@@ -19,7 +19,7 @@ from pipeline.accounts.exposure import Book, StrategyHolding
 from pipeline.accounts.losses import EquityBaseline
 from pipeline.model.account import Account, Asset, Position
 from pipeline.model.signals import Action, Intent
-from pipeline.store.rows import OrderRow, Role, SignalRow
+from pipeline.store.rows import OrderUnderWay, Role, SignalRow
 from tests.factories import executor_toml
 from workers.rules.case import Case, Go, Hold, Recent, Skip, Verdict
 from workers.rules.market_hours import Market
@@ -101,7 +101,7 @@ def position(quantity: Any, symbol: str = "AAPL") -> Position:
     )
 
 
-def earlier(side: str = "buy", role: Role = Role.ENTRY, order_id: str | None = "o-1", **changes: Any) -> OrderRow:
+def earlier(side: str = "buy", role: Role = Role.ENTRY, order_id: str | None = "o-1", **changes: Any) -> OrderUnderWay:
     whole: dict[str, Any] = {
         "execution_id": UUID(int=2),
         "generation": 1,
@@ -130,7 +130,7 @@ def earlier(side: str = "buy", role: Role = Role.ENTRY, order_id: str | None = "
         "risk": Decimal(0),
         "filled_at": None,
     }
-    return OrderRow(**whole | changes)
+    return OrderUnderWay(**whole | changes)
 
 
 def case(

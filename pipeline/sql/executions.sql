@@ -188,9 +188,22 @@ LIMIT %(limit)s
 -- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT
 -- ends every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
--- (*ends_own*). A stop order that was not sent is ended too: the keeper places one for what is left. An entry that was sent is held only after the broker has answered that it has no such order. If the
--- order is found after all, it is a late order.
-WITH superseded AS (
+-- (*ends_own*). A stop order that was not sent is ended too: the keeper places one for what is left. An entry that was
+-- sent is held only after the broker has answered that it has no such order. If the order is found after all, it is a
+-- late order.
+WITH held AS (
+    SELECT h.strategy, sign(h.quantity) AS side
+    FROM account_snapshot AS a
+    JOIN holding AS h USING (account_number)
+    WHERE a.executor_id = %(executor_id)s
+        AND h.symbol = %(symbol)s
+        AND h.quantity <> 0
+    UNION ALL
+    SELECT NULL, sign((p ->> 'quantity')::numeric)
+    FROM account_snapshot AS a, jsonb_array_elements(a.positions) AS p
+    WHERE a.executor_id = %(executor_id)s
+        AND p ->> 'symbol' = %(symbol)s
+), superseded AS (
     UPDATE execution AS e
     SET state = 'skipped',
         reason_code = 'superseded',
@@ -218,20 +231,20 @@ WITH superseded AS (
             )
             OR (%(action)s = 'FLAT' AND coalesce(s.strategy, '') = coalesce(%(closes_of)s::text, s.strategy, ''))
         )
-        -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part.
-        AND NOT (
-            s.source <> 'tradewire:protect'
-            AND (NOT %(is_whole)s OR coalesce(s.strategy, '') <> coalesce(%(closes_of)s::text, s.strategy, ''))
-            AND EXISTS (
-                SELECT
-                FROM account_snapshot AS a
-                JOIN holding AS h USING (account_number)
-                WHERE a.executor_id = e.executor_id
-                    AND h.symbol = e.symbol
-                    AND h.strategy = coalesce(s.strategy, '')
-                    AND sign(h.quantity) = CASE e.action WHEN 'SELL' THEN 1 ELSE -1 END
-            )
-        )
+        -- An execution that closes another strategy's part is an exit. It stays: this exit does not close that part. And
+        -- an exit that may leave a part of the position ends nothing that may close it.
+        AND (s.source = 'tradewire:protect' OR NOT EXISTS (
+            SELECT
+            FROM held
+            WHERE (
+                    NOT %(is_whole)s
+                    OR (
+                        held.strategy = coalesce(s.strategy, '')
+                        AND held.strategy <> coalesce(%(closes_of)s::text, held.strategy)
+                    )
+                )
+                AND (e.action = 'REVERSE' OR held.side = CASE e.action WHEN 'SELL' THEN 1 ELSE -1 END)
+        ))
         AND NOT EXISTS (
             SELECT
             FROM broker_order AS o
@@ -249,6 +262,35 @@ WITH superseded AS (
 )
 SELECT execution_id
 FROM superseded
+
+-- name: supersede_limit_close
+-- An exit that has something to close ends a person's limit close that waits, for orders of others or for another try
+-- after the broker's refusal. The exit would take the place of its order, too.
+UPDATE execution AS e
+SET state = 'skipped',
+    reason_code = 'superseded',
+    reason_facts = json_build_object('by', %(execution_id)s::text),
+    settings_hash = %(settings_hash)s,
+    due_at = NULL,
+    ended_at = clock_timestamp(),
+    moved_by = %(worker)s,
+    moved_why = NULL
+FROM signal AS s
+WHERE s.signal_id = e.signal_id
+    AND e.executor_id = %(executor_id)s
+    AND e.symbol = %(symbol)s
+    AND e.seq < %(seq)s
+    AND e.state = 'held'
+    AND e.reason_code IN ('exit_not_done', 'quantity_held')
+    AND s.source = 'tradewire:hand'
+    AND s.entry_price IS NOT NULL
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.execution_id = e.execution_id
+            AND o.may_exist
+    )
+RETURNING e.execution_id
 
 -- name: next_of_symbol
 -- The next waiting execution of the symbol, which may be claimed now that the one before it is decided.

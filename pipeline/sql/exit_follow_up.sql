@@ -1,8 +1,20 @@
 -- name: ended
--- Exits whose order has ended and that have not been followed up yet.
+-- Exits whose order has ended and that have not been followed up yet. *is_replaced* is true for a person's limit close
+-- whose place a later exit of the symbol takes.
 SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.limit_price, o.order_status, e.state,
     e.reason_code, e.symbol, e.action, o.side, s.source, s.source_id, s.strategy,
-    o.cancel_requested_at IS NOT NULL AS ended_by_person
+    o.cancel_requested_at IS NOT NULL AS ended_by_person,
+    s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND EXISTS (
+        SELECT
+        FROM execution AS later
+        JOIN signal AS exit ON exit.signal_id = later.signal_id
+        WHERE later.executor_id = o.executor_id
+            AND later.symbol = o.symbol
+            AND later.seq > e.seq
+            AND later.state NOT IN ('skipped', 'dead', 'discarded')
+            AND exit.intent <> 'open'
+            AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
+    ) AS is_replaced
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
 JOIN signal AS s USING (signal_id)
@@ -82,8 +94,9 @@ RETURNING execution_id
 
 -- name: resting
 -- The limit orders of exits to cancel: those that were not filled within *at_most*, since the market has left their
--- price; and those of a person's closes (*by_hand*), which rest until a later exit of the symbol waits for them. While the
--- market is closed (*open* is false), only those in crypto.
+-- price; and those of a person's closes (*by_hand*) while a later exit waits behind another execution of the symbol, which
+-- may itself wait for them. A worker cancels them for any other exit. While the market is closed (*open* is false), only
+-- those in crypto.
 SELECT o.order_id, s.source = 'tradewire:hand' AS by_hand
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id, generation)
@@ -103,10 +116,8 @@ WHERE o.executor_id = %(executor_id)s
             WHERE later.executor_id = o.executor_id
                 AND later.symbol = o.symbol
                 AND later.execution_id <> e.execution_id
-                AND (
-                    later.state IN ('queued', 'held') AND later.waits_for_symbol
-                    OR later.state = 'held' AND later.reason_code = 'order_under_way'
-                )
+                AND later.state IN ('queued', 'held')
+                AND later.waits_for_symbol
                 AND exit.intent <> 'open'
                 AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
         )

@@ -131,6 +131,14 @@ class OrderRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderUnderWay(OrderRow):
+    """An order that may still fill, for which an exit of its symbol has to wait."""
+
+    #: Whether it is a person's limit close, which may rest for hours.
+    rests: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExecutionRow:
     """One signal at one executor, with its newest order."""
 

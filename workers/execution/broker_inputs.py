@@ -15,7 +15,7 @@ from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, Broke
 from pipeline.model.orders import BrokerOrder
 from pipeline.model.states import State
 from pipeline.store.record import Record
-from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
+from pipeline.store.rows import ClaimedExecution, OrderRow, OrderUnderWay, Role, SignalRow
 from workers.account.calendar import market_at, was_held_for_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
@@ -43,7 +43,7 @@ class KnownBefore:
     #: The intent of this generation, if there is one.
     prior: OrderRow | None
     #: The executor's other orders in the symbol that may still fill.
-    under_way: tuple[OrderRow, ...]
+    under_way: tuple[OrderUnderWay, ...]
     #: Whether the signal is an exit that has something to close, according to the record.
     has_to_close: bool
     refused: ExitRefusal
@@ -59,7 +59,7 @@ class InputSnapshot:
     position: Position | None
     asset: Asset | None
     #: Our orders that might still fill when the reading began. If one filled during it, *position* may not show that.
-    under_way: tuple[OrderRow, ...]
+    under_way: tuple[OrderUnderWay, ...]
     #: The market's regular sessions around now; empty if the hours do not matter or cannot be read.
     sessions: tuple[MarketSession, ...] = ()
     #: The market's price; None when it was not needed, or could not be read.

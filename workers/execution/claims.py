@@ -63,8 +63,11 @@ def claim_or_wait(
         if has_more or ends_own or blocked.action is Action.FLAT:
             ends = {"has_to_close": has_more, "ends_own": ends_own, "closes_of": _closes_of(executor, blocked)}
             blocked_values = {**values, **asdict(blocked), **ends}
-            for superseded in fetch_all(connection, UUID, sql("executions", "supersede_other_side"), blocked_values):
-                log.info("execution.superseded", execution_id=str(superseded), by=str(values["execution_id"]))
+            superseded = fetch_all(connection, UUID, sql("executions", "supersede_other_side"), blocked_values)
+            if has_more:
+                superseded += fetch_all(connection, UUID, sql("executions", "supersede_limit_close"), blocked_values)
+            for each in superseded:
+                log.info("execution.superseded", execution_id=str(each), by=str(values["execution_id"]))
         # If nothing was marked, the earlier execution has been decided meanwhile, so claim again.
         if execute(connection, sql("executions", "wait_for_symbol"), values) > 0:
             return None, True

@@ -14,10 +14,12 @@ from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.reasons import Code, Reason, with_request_id
 from pipeline.model.sources import PROTECT
 from pipeline.model.states import State
+from pipeline.model.symbols import AssetClass
 from pipeline.store.query import execute
 from pipeline.store.record import Record
 from pipeline.store.rows import ClaimedExecution, OrderRow, Role, SignalRow
 from pipeline.store.statements import sql
+from workers.account.calendar import seems_open
 from workers.account.refusals import AccountRefused
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.blocking_orders import BlockingOrders
@@ -70,12 +72,12 @@ class PreTradeCheck:
             reason = Reason(code=Code.BROKER_REFUSES_ACCOUNT, facts={"says": seen.message})
             return self._hold(claimed, signal, reason, seen.probe_in, self.inputs.hours(signal, claimed.now))
         verdict = self.record.run(lambda connection: self._decide(connection, claimed, signal, seen))
-        return self._wait(claimed, verdict) if isinstance(verdict, Hold) else verdict
+        return self._wait(claimed, signal, verdict) if isinstance(verdict, Hold) else verdict
 
-    def _wait(self, claimed: ClaimedExecution, hold: Hold) -> Intended | Transition:
+    def _wait(self, claimed: ClaimedExecution, signal: SignalRow, hold: Hold) -> Intended | Transition:
         """Look up the orders that the execution waits for; decide again if one has changed, and hold it if not."""
         again = self.blocking.look_up(hold.waits_for, claimed, urgent=True)
-        return self.decide(claimed) if again else self._cancel_and_hold(claimed, hold)
+        return self.decide(claimed) if again else self._cancel_and_hold(claimed, signal, hold)
 
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:
         """Return the hold for other orders of the symbol if the record alone shows them: the broker is not asked."""
@@ -96,8 +98,8 @@ class PreTradeCheck:
 
     def _hold_for_symbol(self, claimed: ClaimedExecution, signal: SignalRow, waits: Hold) -> Transition:
         """Hold for other orders of the symbol. These may rest for a day, so an entry ends by its age meanwhile."""
-        if waits.cancel or waits.cancel_foreign:
-            return self._cancel_and_hold(claimed, waits)
+        if waits.cancel or waits.replaces or waits.cancel_foreign:
+            return self._cancel_and_hold(claimed, signal, waits)
         return self._hold(claimed, signal, waits.reason, waits.wait, self.inputs.hours(signal, claimed.now))
 
     def _decide(
@@ -152,9 +154,12 @@ class PreTradeCheck:
             _note_probe(connection, case, sent)
         return sent
 
-    def _cancel_and_hold(self, claimed: ClaimedExecution, hold: Hold) -> Transition:
+    def _cancel_and_hold(self, claimed: ClaimedExecution, signal: SignalRow, hold: Hold) -> Transition:
         """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
         ids = [ask_to_cancel(self.record, self.runtime.urgent, order_id) for order_id in hold.cancel]
+        if hold.replaces and self._may_trade_now(signal):
+            replace = partial(ask_to_cancel, self.record, self.runtime.urgent, reason=Code.SUPERSEDED)
+            ids += [replace(order_id) for order_id in hold.replaces]
         if hold.cancel_foreign:
             self.runtime.open_orders.forget()
         cancel = partial(
@@ -166,6 +171,13 @@ class PreTradeCheck:
         reason = with_request_id(hold.reason, " ".join(filter(None, ids)))
         wait = min((each.wait for each in foreign), default=hold.wait)
         return Transition(state=State.HELD, reason=reason, due_in=wait)
+
+    def _may_trade_now(self, signal: SignalRow) -> bool:
+        """Return whether an exit in the place of a resting order could trade now, as far as hours are concerned."""
+        if signal.asset_class == AssetClass.CRYPTO:
+            return True
+        out_of_hours = self.runtime.executor.hours.closed == "extended" and signal.entry_price is not None
+        return out_of_hours or seems_open(self.record, self.runtime.snapshots)
 
     def _unreadable(self, claimed: ClaimedExecution, signal: SignalRow, says: str) -> Transition:
         """Decide again later, since an answer made no sense.

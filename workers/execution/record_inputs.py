@@ -15,7 +15,7 @@ from pipeline.model.findings import COUNTS_FOR, EntryGate
 from pipeline.model.sources import RETRY
 from pipeline.model.switches import Switch
 from pipeline.store.query import fetch_all, fetch_maybe, fetch_one
-from pipeline.store.rows import ClaimedExecution, OrderRow, SignalRow
+from pipeline.store.rows import ClaimedExecution, OrderUnderWay, SignalRow
 from pipeline.store.statements import sql
 from workers.account.calendar import market_at
 from workers.brokers.protocol import RefusalKind
@@ -104,9 +104,9 @@ def read_case(
     )
 
 
-def _orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution) -> tuple[OrderRow, ...]:
+def _orders_under_way(connection: Connection[DictRow], claimed: ClaimedExecution) -> tuple[OrderUnderWay, ...]:
     key = {"executor_id": claimed.executor_id, "symbol": claimed.symbol, "execution_id": claimed.execution_id}
-    return tuple(fetch_all(connection, OrderRow, sql("orders", "under_way"), key))
+    return tuple(fetch_all(connection, OrderUnderWay, sql("orders", "under_way"), key))
 
 
 def _is_forced(connection: Connection[DictRow], signal: SignalRow) -> bool:

@@ -139,7 +139,8 @@ class ExitFollowUp:
     def _cancel_resting(self) -> None:
         """Cancel limit orders of exits that do not fill, if a market order could trade in their place now.
 
-        Those of a person's closes rest until a later exit of the symbol takes their place.
+        Those of a person's closes rest until a later exit of the symbol takes their place. A worker cancels them then,
+        unless the exit waits behind another execution.
         """
         values = {"executor_id": self.runtime.executor.id, "at_most": RESTS_AT_MOST, "open": self.market_is_open()}
         for resting in self.record.all(RestingExit, sql("exit_follow_up", "resting"), values):

@@ -58,6 +58,8 @@ class EndedExit(ExitRow):
     reason_code: str | None
     #: Whether a person requested the cancel of its order.
     ended_by_person: bool
+    #: Whether it is a person's limit close, and a later exit takes its place.
+    is_replaced: bool
 
     @property
     def is_flat(self) -> bool:
@@ -74,7 +76,7 @@ class EndedExit(ExitRow):
     def needs_retry(self) -> bool:
         """Return whether to try the rest again. If we skipped the exit, only with the reason EXIT_NOT_DONE."""
         # Flatten and flat-by-time retry their exits themselves.
-        if self.ended_by_person or self.source in CLOSES_THE_ACCOUNT:
+        if self.ended_by_person or self.is_replaced or self.source in CLOSES_THE_ACCOUNT:
             return False
         # The market did not reach a person's limit, or another exit took its place.
         if self.state in (State.CANCELED, State.EXPIRED) and has_final_limit(self.source, self.limit_price):

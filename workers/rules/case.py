@@ -13,7 +13,7 @@ from pipeline.model.findings import OPEN_GATE, EntryGate
 from pipeline.model.orders import BrokerOrder, OrderSide
 from pipeline.model.reasons import Reason
 from pipeline.model.switches import Switch
-from pipeline.store.rows import OrderRow, Role, SignalRow
+from pipeline.store.rows import OrderUnderWay, Role, SignalRow
 from workers.brokers.protocol import RefusalKind
 from workers.rules.market_hours import Market
 
@@ -69,7 +69,7 @@ class Case:
     position: Position | None
     asset: Asset | None
     #: Our other orders in the symbol that may still fill.
-    under_way: tuple[OrderRow, ...]
+    under_way: tuple[OrderUnderWay, ...]
     #: The amount that other entries have reserved, in the account's currency.
     reserved: Decimal
     now: datetime
@@ -145,7 +145,9 @@ class Hold:
     #: Our entries and stops that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
     #: Our orders whose end it waits for, where the position showed that it must. The worker looks them up if need be.
-    waits_for: tuple[OrderRow, ...] = ()
+    waits_for: tuple[OrderUnderWay, ...] = ()
+    #: Limit closes of a person that rest, and whose place an exit takes when it can trade, by the broker's order id.
+    replaces: tuple[str, ...] = ()
     #: Orders that tradewire did not place and that have to be canceled before an exit.
     cancel_foreign: tuple[BrokerOrder, ...] = ()
 

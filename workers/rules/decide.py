@@ -10,7 +10,7 @@ from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
 from pipeline.model.sources import PROTECT
-from pipeline.store.rows import OrderRow, Role, SignalRow
+from pipeline.store.rows import OrderRow, OrderUnderWay, Role, SignalRow
 from workers.rules.case import Case, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_price, not_again
 from workers.rules.entry import decide_entry
@@ -79,7 +79,7 @@ def _refused(case: Case) -> list[Reason]:
 def wait_for_symbol(
     signal: SignalRow,
     executor: ExecutorSettings,
-    under_way: tuple[OrderRow, ...],
+    under_way: tuple[OrderUnderWay, ...],
     *,
     closes: bool,
     has_to_close: bool,
@@ -150,15 +150,16 @@ def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:
     )
 
 
-def _wait_for(blocking: tuple[OrderRow, ...], *, cancels: bool = True) -> Hold:
-    """Wait for orders that may still change the position, and cancel the entries among them."""
+def _wait_for(blocking: tuple[OrderUnderWay, ...], *, cancels: bool = True) -> Hold:
+    """Wait for orders that may still change the position. Cancel the entries among them, and replace limit closes."""
     first = blocking[0]
-    entries = [order for order in blocking if order.role is Role.ENTRY] if cancels else []
+    ended = blocking if cancels else ()
     return Hold(
         reason=Reason(
             code=Code.ORDER_UNDER_WAY,
             facts={"order_id": first.order_id, "order_status": first.order_status or "unknown"},
         ),
         wait=_UNDER_WAY_WAIT,
-        cancel=tuple(order.order_id for order in entries if order.order_id),
+        cancel=tuple(order.order_id for order in ended if order.role is Role.ENTRY and order.order_id),
+        replaces=tuple(order.order_id for order in ended if order.rests and order.order_id),
     )

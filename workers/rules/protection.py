@@ -9,7 +9,7 @@ from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.sources import has_final_limit
 from pipeline.model.symbols import AssetClass
-from pipeline.store.rows import OrderRow, Role
+from pipeline.store.rows import OrderRow, OrderUnderWay, Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import taken
@@ -23,7 +23,7 @@ _COIN_LIMIT = Decimal(5)
 _SOON = timedelta(seconds=0.25)
 
 
-def protections(orders: Iterable[OrderRow]) -> tuple[OrderRow, ...]:
+def protections(orders: Iterable[OrderUnderWay]) -> tuple[OrderUnderWay, ...]:
     """Return the protecting stops among *orders*."""
     return tuple(order for order in orders if order.role is Role.PROTECTION)
 

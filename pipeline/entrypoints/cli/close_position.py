@@ -79,12 +79,12 @@ def close(
     if as_json:
         echo_json(ExecutionView.model_validate(row).to_json())
     else:
-        echo(*_close_lines(row, missing))
+        echo(*_close_lines(row, missing, limited=price is not None))
     is_left_to_others = wait == 0 and row.state in UNDECIDED and not missing
     raise typer.Exit(0 if is_left_to_others or row.state in WORKING | {State.FILLED} else 1)
 
 
-def _close_lines(row: ExecutionRow, missing: list[str]) -> Iterator[str]:
+def _close_lines(row: ExecutionRow, missing: list[str], *, limited: bool) -> Iterator[str]:
     which = f"{row.symbol} at {row.executor_id}"
     filled = f"{plain(row.filled_quantity or Decimal(0))} filled"
     if row.state is State.FILLED:
@@ -97,7 +97,13 @@ def _close_lines(row: ExecutionRow, missing: list[str]) -> Iterator[str]:
         yield f"{row.state.value}: {which}{order}{f'  {row.reason}' if row.reason else ''}"
         if row.state is State.SKIPPED:
             yield str(meaning_of(row.reason_code)["remedy"])
+    ended = row.state in (State.CANCELED, State.EXPIRED) and row.reason_code != Code.CANCELED_BY_PERSON
+    if row.state is State.REJECTED or (ended and not limited):
+        # A repeated command would close another part.
+        yield "tradewire tries the rest again by itself: do not repeat the command"
     yield from (f"the {process} does not run: nothing is closed without it" for process in missing)
+    if missing:
+        yield f"the close stays recorded: `tradewire end {row.execution_id} --why TEXT` ends it"
     yield f"`tradewire why {row.execution_id}` shows all of it"
 
 

@@ -102,7 +102,7 @@ def _cancel_lines(order: NamedOrder, missing: list[str]) -> Iterator[str]:
     before = " before the cancel" if order.state is State.FILLED else ""
     yield f"{order.state.value}{before}: {order}, {order.progress}"
     if order.role is Role.EXIT and order.state is not State.FILLED:
-        yield "the position stays open: no other exit follows by itself"
+        yield "the position stays open: this exit is not repeated"
     if order.role is Role.PROTECTION and order.state is not State.FILLED:
         yield "the position stays open without a stop: no other stop order follows by itself"
 

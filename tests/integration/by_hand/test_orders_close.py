@@ -227,6 +227,21 @@ def test_without_a_worker_it_says_so(core: Core) -> None:
 
     assert said.code == 1
     assert "the worker of argo does not run: nothing is closed without it" in said.text
+    assert f"`tradewire end {closes(core)[0]['execution_id']} --why TEXT` ends it" in said.text
+
+
+def test_it_says_that_a_refused_close_is_tried_again(core: Core, processes: Processes) -> None:
+    filled(core, quantity=4)
+    for arguments in (("work", "argo"), ("keep",)):
+        processes.start(core, *arguments)
+    until(lambda: len(core.rows("SELECT 1 FROM heartbeat WHERE kind IN ('worker', 'keeper')")) == 2)
+    core.faults({"on": "submit", "kind": "reject", "count": 1})
+
+    said = orders("close", "AAPL", "--executor", "argo", "--percent", "50", "--wait", "60")
+
+    assert (said.code, said.text.splitlines()[0].split(":")[0]) == (1, "rejected")
+    assert "tries the rest again by itself: do not repeat the command" in said.text
+    until(lambda: held(core) == 2)
 
 
 def test_with_worker_and_keeper_it_waits_for_the_fill(core: Core, processes: Processes) -> None:

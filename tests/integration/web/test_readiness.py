@@ -75,6 +75,16 @@ def test_without_a_token_it_says_only_whether_it_is_ready(core: Core, client: ht
         assert (answer.status_code, answer.json()) == (503, {"status": "not_ready"})
 
 
+def test_a_monitor_is_answered_although_too_many_wrong_tokens_came_from_its_address(client: httpx.Client) -> None:
+    for number in range(20):
+        client.get("/api/v1/signals", headers={"Authorization": f"Bearer wrong-{number}"})
+    assert client.get("/api/v1/signals", headers=BEARER).status_code == 429
+
+    answer = client.get("/ready", headers=BEARER)
+
+    assert (answer.status_code, answer.json()) == (503, {"status": "not_ready"})
+
+
 def test_health_says_only_that_the_process_answers(client: httpx.Client) -> None:
     assert client.get("/health").json() == {"status": "ok"}
 

@@ -69,6 +69,18 @@ def test_an_exit_waits_for_what_is_under_way_and_cancels_only_the_entries() -> N
     assert verdict.reason.facts == {"order_id": "o-1", "order_status": "new"}
 
 
+def test_an_exit_takes_the_place_of_a_limit_close_only_if_it_has_something_to_close() -> None:
+    under_way = (earlier("sell", Role.EXIT, order_id="o-1", rests=True),)
+
+    exits = decide(case(signal("SELL"), held=7, under_way=under_way))
+    nothing = StrategyHolding(recorded=Decimal(7))
+    others = decide(case(signal("SELL"), held=7, own=nothing, under_way=under_way, order=SHORT))
+
+    assert isinstance(exits, Hold)
+    assert isinstance(others, Hold)
+    assert (exits.cancel, exits.replaces, others.replaces) == ((), ("o-1",), ())
+
+
 @pytest.mark.parametrize(("held", "code"), [(0, "no_position"), (4, "exit_not_done"), (-7, "no_position")])
 def test_an_exit_that_is_to_be_sent_again_must_still_fit_the_position(held: int, code: str) -> None:
     intent = earlier("sell", Role.EXIT)

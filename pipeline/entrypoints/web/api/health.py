@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pipeline.entrypoints.doctor.findings import CheckStatus, findings_json, worst
 from pipeline.entrypoints.web.api.auth import may_read
 from pipeline.entrypoints.web.api.context import WebContext
+from pipeline.entrypoints.web.api.errors import ApiError
 from pipeline.model.errors import RecordUnavailable
 from pipeline.startup.listening import nonce_header
 
@@ -46,5 +47,6 @@ def router(context: WebContext) -> APIRouter:
 async def _may_read(context: WebContext, request: Request) -> bool:
     try:
         return await may_read(context.gate, request)
-    except RecordUnavailable:
-        return False  # The token cannot be looked up. The status code shows that PostgreSQL is away.
+    except (RecordUnavailable, ApiError):
+        # The token cannot be looked up now. A process monitor needs the status code all the same.
+        return False
