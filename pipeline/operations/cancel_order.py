@@ -60,8 +60,8 @@ class NamedOrder:
         if self.ended_at is not None:
             return None
         if self.role is Role.EXIT:
-            return "is an exit, and its position stays open without it"
-        return "is a stop order, and its position has no stop without it" if self.role is Role.PROTECTION else None
+            return "is an exit, and without it the position stays open"
+        return "is a stop order, and without it the position has no stop" if self.role is Role.PROTECTION else None
 
     @property
     def progress(self) -> str:

@@ -24,8 +24,23 @@ FROM (
 ) AS chosen
 
 -- name: undecided
--- How many executions are undecided, or are exits that ended and may be tried again.
-SELECT count(*) AS undecided
+-- How many executions are undecided, or are exits that ended and may be tried again, or have no stop order yet.
+SELECT count(*) + (
+        SELECT count(*)
+        FROM holding AS h
+        WHERE h.quantity <> 0
+            AND h.stop_price IS NOT NULL
+            AND abs(h.quantity) <> (
+                SELECT coalesce(sum(o.quantity - o.filled_quantity), 0)
+                FROM broker_order AS o
+                WHERE o.account_number = h.account_number
+                    AND o.symbol = h.symbol
+                    AND o.strategy = h.strategy
+                    AND o.role = 'protection'
+                    AND o.order_id IS NOT NULL
+                    AND o.ended_at IS NULL
+            )
+    ) AS undecided
 FROM execution AS e
 WHERE state IN ('queued', 'held', 'submitting', 'unknown')
     OR (state IN ('filled', 'canceled', 'expired', 'rejected') AND EXISTS (
@@ -47,7 +62,7 @@ FROM signal
 
 -- name: executions
 SELECT e.execution_id, e.seq, e.signal_id, e.executor_id, e.symbol, e.state, e.reason_code, e.decided_at,
-    s.intent = 'close' AS closes
+    s.intent = 'close' AND s.source <> 'tradewire:protect' AS closes
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 ORDER BY e.seq
@@ -58,7 +73,8 @@ FROM broker_order
 
 -- name: holdings
 -- Without the fractions that were bought by hand and adopted: they are in the account's orders by hand.
-SELECT account_number, symbol, sum(quantity) AS quantity
+SELECT account_number, symbol, sum(quantity) AS quantity,
+    coalesce(sum(quantity) FILTER (WHERE stop_price IS NOT NULL), 0) AS stopped
 FROM holding
 WHERE strategy <> 'manual'
 GROUP BY account_number, symbol

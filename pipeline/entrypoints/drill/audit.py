@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict, doubled, lost, unexplained
 from pipeline.entrypoints.drill.ledgers import AuditedExecution, AuditedIntent, HeldOrder, Ledgers
-from pipeline.entrypoints.drill.position_audit import position_findings
+from pipeline.entrypoints.drill.position_audit import position_findings, stop_findings
 from pipeline.model.states import UNDECIDED, State
 
 #: The execution's state for each final or partial status of the exchange; in any other status the order is working.
@@ -28,6 +28,7 @@ def audit(ledgers: Ledgers) -> list[AuditFinding]:
         *_exchange(ledgers),
         *_sequence(ledgers),
         *position_findings(ledgers),
+        *stop_findings(ledgers),
     ]
     return sorted(findings, key=lambda finding: list(AuditVerdict).index(finding.verdict))
 

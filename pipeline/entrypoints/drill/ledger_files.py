@@ -27,9 +27,12 @@ def read_ledgers(
     accounts = [account for account in exchange.accounts() if account.key in system.executors]
     executor_of = {account.account_number: account.key for account in accounts}
     holdings: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    stopped: dict[str, dict[str, Decimal]] = defaultdict(dict)
     for row in record.all(HeldQuantity, sql("drill", "holdings")):
         # If the exchange does not have the account number, keep the number, so that the audit reports this holding.
-        holdings[executor_of.get(row.account_number, row.account_number)][row.symbol] = row.quantity
+        executor_id = executor_of.get(row.account_number, row.account_number)
+        holdings[executor_id][row.symbol] = row.quantity
+        stopped[executor_id][row.symbol] = row.stopped
     return Ledgers(
         sent=[sent.source_id for sent in ledger],
         source=SOURCE,
@@ -40,6 +43,7 @@ def read_ledgers(
         held={executor_id: exchange.orders(executor_id) for executor_id in system.executors},
         positions={account.key: account.positions for account in accounts},
         holdings=holdings,
+        stopped=stopped,
         history=record.all(HistoryRow, sql("drill", "history")) if with_history else (),
     )
 

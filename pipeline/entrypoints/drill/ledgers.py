@@ -72,6 +72,8 @@ class HeldOrder(BaseModel):
     side: str
     status: str
     filled_qty: Decimal
+    qty: Decimal | None = None
+    type: str = "limit"
 
     @property
     def is_open(self) -> bool:
@@ -106,6 +108,8 @@ class HeldQuantity:
     account_number: str
     symbol: str
     quantity: Decimal
+    #: The part of it whose entries gave a stop.
+    stopped: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +131,8 @@ class Ledgers:
     #: By executor: how much the account holds of each symbol, *positions* by the exchange, *holdings* by the record.
     positions: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     holdings: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    #: The part of *holdings* whose entries gave a stop.
+    stopped: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     #: In the order of the changes. Only a drill with exits reads it.
     history: Sequence[HistoryRow] = ()
 

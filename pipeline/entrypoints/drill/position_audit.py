@@ -29,6 +29,22 @@ def position_findings(ledgers: Ledgers) -> Iterator[AuditFinding]:
                 yield unexplained(what, executor_id=executor_id, symbol=symbol, **figures)
 
 
+def stop_findings(ledgers: Ledgers) -> Iterator[AuditFinding]:
+    """Check that the stop orders at the exchange protect the holdings whose entries gave a stop, and nothing else."""
+    for executor_id, orders in ledgers.held.items():
+        resting: dict[str, Decimal] = defaultdict(Decimal)
+        for order in orders:
+            if order.type == "stop" and order.is_open and not order.is_by_hand and order.qty is not None:
+                resting[order.symbol] += order.qty - order.filled_qty
+        stopped = ledgers.stopped.get(executor_id, {})
+        for symbol in sorted({*resting, *stopped}):
+            figures = {"stop_orders": resting[symbol], "holding": stopped.get(symbol, _NOTHING)}
+            if figures["stop_orders"] != figures["holding"]:
+                yield unexplained(
+                    "stop orders that do not fit the holding", executor_id=executor_id, symbol=symbol, **figures
+                )
+
+
 def exit_findings(ledgers: Ledgers, waits: Sequence[ExitWait]) -> Iterator[AuditFinding]:
     """Check that no exit waited for too long, and that none left a position without a reason."""
     executions = {execution.execution_id: execution for execution in ledgers.executions}

@@ -15,6 +15,8 @@ from tests.core_fixtures import Processes
 from tests.factories import Core, until
 from tests.integration.by_hand.commands import at_exchange, closed, follow_ups, followed, held, keep, orders, worked
 from tests.integration.execution_states import ExecutionStates
+from tests.integration.keeper.protecting import keeper as protection_keeper
+from tests.integration.keeper.protecting import protected, protections
 from tests.integration.limited_stage import filled
 
 
@@ -187,6 +189,21 @@ def test_an_exit_needs_a_reason_and_is_not_repeated(core: Core) -> None:
     assert "the position stays open" in without.text
     assert core.rows("SELECT source FROM signal WHERE source LIKE 'tradewire:%%'") == []
     assert core.rows("SELECT 1 FROM broker_order WHERE follow_up AND ended_at IS NOT NULL") == []
+    assert held(core) == 3
+
+
+def test_a_stop_order_needs_a_reason_and_stays_away(core: Core) -> None:
+    stop = protected(core, quantity=3)
+
+    without = orders("cancel", str(stop["id"]), "--wait", "0")
+    said = orders("cancel", str(stop["id"]), "--why", "I watch it", "--wait", "0")
+    keep(core)
+    followed(core, protections(core)[0]["execution_id"], "canceled")
+
+    assert without.code == 2
+    assert "without it the position has no stop" in without.text
+    assert "cancel requested" in said.text
+    assert protection_keeper(core).run_once() == 0
     assert held(core) == 3
 
 

@@ -11,7 +11,7 @@ from pipeline.entrypoints.drill.audit import audit
 from pipeline.entrypoints.drill.exit_waits import ExitWait
 from pipeline.entrypoints.drill.findings import AuditVerdict
 from pipeline.entrypoints.drill.ledgers import HeldOrder
-from pipeline.entrypoints.drill.position_audit import exit_findings
+from pipeline.entrypoints.drill.position_audit import exit_findings, stop_findings
 from pipeline.model.states import State
 from tests.unit.drill.test_audit import ARGO, an_execution, an_intent, an_order, ledgers, one
 
@@ -49,6 +49,16 @@ def test_a_holding_of_an_account_that_the_exchange_does_not_have_is_found() -> N
     found = audit(replace(ledgers(), holdings={"PA1": {"QAAA": Decimal(1)}}))
 
     one(found, AuditVerdict.UNEXPLAINED, "position at the exchange that differs from the record")
+
+
+@pytest.mark.parametrize(("resting", "stopped", "fits"), [("3", "3", True), ("2", "3", False), ("3", "0", False)])
+def test_stop_orders_that_do_not_fit_the_holding_are_found(*, resting: str, stopped: str, fits: bool) -> None:
+    stop = an_order(an_intent(an_execution()), client_order_id="tw-1", status="new", filled_qty="0")
+    stop = stop.model_copy(update={"side": "sell", "type": "stop", "qty": Decimal(resting)})
+
+    found = list(stop_findings(replace(ledgers(orders=[stop]), stopped={ARGO: {stop.symbol: Decimal(stopped)}})))
+
+    assert [each.what for each in found] == ([] if fits else ["stop orders that do not fit the holding"])
 
 
 @pytest.mark.parametrize(("seconds", "late"), [(15.0, False), (15.1, True)])
