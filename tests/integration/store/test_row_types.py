@@ -45,7 +45,7 @@ _NEVER_NULL = {
     ("alerts.unprotected_positions", "stop_price"): "IS NOT NULL",
     ("protection.unprotected", "stop_price"): "IS NOT NULL",
     ("protection.unprotected", "opened_at"): "a holding with a quantity has one",
-    ("protection.partly_filled", "order_id"): "IS NOT NULL",
+    ("protection.in_the_way", "order_id"): "IS NOT NULL",
     ("alerts.busted_fills", "order_id"): "the broker takes back only fills of orders that it has",
     ("alerts.busted_fills", "price"): "only fills with a source other than 'order' are taken back",
     ("fills.of_order", "price"): "the source is not 'order'",
