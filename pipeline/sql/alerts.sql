@@ -313,24 +313,13 @@ WHERE role = 'keeper'
     AND lease_until > clock_timestamp()
 
 -- name: unprotected_positions
--- Holdings with a stop that no stop order covers in full, while no exit works. Those whose stop a person canceled are left
--- out.
+-- Holdings with a stop that no stop order covers in full, while no exit works. Those whose stop a person canceled after
+-- the last entry are left out.
 SELECT a.executor_id, h.symbol, h.strategy, h.quantity, h.stop_price, resting.quantity AS protected
 FROM account_snapshot AS a
 JOIN holding AS h USING (account_number)
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity) FILTER (
-            WHERE o.ended_at IS NULL AND o.order_id IS NOT NULL AND e.state NOT IN ('dead', 'skipped', 'discarded')
-        ), 0) AS quantity,
-        coalesce(bool_or(o.cancel_requested_at > h.opened_at AND NOT EXISTS (
-            SELECT
-            FROM broker_order AS later
-            WHERE later.executor_id = o.executor_id
-                AND later.filled_at > o.cancel_requested_at
-                AND later.symbol = o.symbol
-                AND later.strategy = o.strategy
-                AND later.role = 'entry'
-        )), false) AS is_canceled
+    SELECT coalesce(sum(coalesce(o.replacement_quantity, o.quantity) - o.filled_quantity), 0) AS quantity
     FROM broker_order AS o
     JOIN execution AS e USING (execution_id)
     WHERE o.executor_id = a.executor_id
@@ -338,13 +327,33 @@ CROSS JOIN LATERAL (
         AND o.symbol = h.symbol
         AND o.strategy = h.strategy
         AND o.role = 'protection'
-        AND o.intended_at > h.opened_at
+        AND o.ended_at IS NULL
+        AND o.order_id IS NOT NULL
+        AND e.state NOT IN ('dead', 'skipped', 'discarded')
 ) AS resting
 WHERE a.executor_id = ANY(%(executor_ids)s)
     AND h.quantity <> 0
     AND h.stop_price IS NOT NULL
     AND resting.quantity < CASE WHEN strpos(h.symbol, '/') > 0 THEN 0.99 ELSE 1 END * abs(h.quantity)
-    AND NOT resting.is_canceled
+    AND NOT EXISTS (
+        SELECT
+        FROM broker_order AS o
+        WHERE o.executor_id = a.executor_id
+            AND o.symbol = h.symbol
+            AND o.strategy = h.strategy
+            AND o.role = 'protection'
+            AND o.cancel_requested_at > h.opened_at
+            AND o.intended_at > h.opened_at
+            AND NOT EXISTS (
+                SELECT
+                FROM broker_order AS later
+                WHERE later.executor_id = o.executor_id
+                    AND later.filled_at > o.cancel_requested_at
+                    AND later.symbol = o.symbol
+                    AND later.strategy = o.strategy
+                    AND later.role = 'entry'
+            )
+    )
     AND NOT EXISTS (
         SELECT
         FROM broker_order AS o

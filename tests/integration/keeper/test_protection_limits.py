@@ -10,6 +10,7 @@ import pytest
 from pipeline.accounts.books.settle import settle
 from pipeline.model.orders import OrderRequest, OrderSide
 from pipeline.model.reasons import Code
+from pipeline.monitoring.alerts.protection_conditions import unprotected_positions
 from tests.factories import Core, executor_toml, until
 from tests.integration.keeper.protecting import keeper, protected, protections, steps_until, stop_orders
 from tests.integration.keeper.test_stops import followed, positions
@@ -132,3 +133,31 @@ def test_an_exit_gets_past_the_stop_that_the_executor_placed_under_its_former_na
     sale = core.send("AAPL", "SELL", by_person=True)
 
     steps_until(core, lambda: core.state(sale) == "filled")
+
+
+def alerts(core: Core) -> list[str]:
+    found = core.record.run(lambda connection: unprotected_positions(connection, core.executors))
+    return [each.key.removeprefix("unprotected_position:") for each in found.raised]
+
+
+def test_a_position_without_its_stop_raises_an_alert_unless_a_person_canceled_that(core: Core) -> None:
+    order = protected(core)
+    assert alerts(core) == []
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    assert alerts(core) == ["argo:AAPL:"]
+
+    core.rows("UPDATE broker_order SET cancel_requested_at = clock_timestamp() WHERE order_id = %s", [order["id"]])
+    assert alerts(core) == []
+    core.rows("UPDATE broker_order SET filled_at = clock_timestamp() WHERE role = 'entry'")
+
+    assert alerts(core) == ["argo:AAPL:"]
+
+
+def test_a_stop_of_a_dead_letter_and_a_fee_in_coins_are_told_apart_by_the_alert(core: Core) -> None:
+    protected(core, "ETH/USD", quantity=1, stop=90)
+    assert alerts(core) == []
+
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'order_vanished' WHERE state = 'accepted'")
+
+    assert alerts(core) == ["argo:ETH/USD:"]
