@@ -74,13 +74,20 @@ WHERE a.executor_id = %(executor_id)s
     )
 
 -- name: tries
--- How many stop orders were recorded for a holding since it was opened, how many of them in the last five minutes, and
--- how long ago the newest was decided or ended.
+-- How many stop orders were recorded for a holding since it was opened, how many of those of the last hour came to nothing
+-- without a cancel of ours, and how long ago the newest was decided or ended.
 SELECT count(*) AS number,
-    count(*) FILTER (WHERE e.created_at > clock_timestamp() - interval '5 minutes') AS recent,
+    count(*) FILTER (
+        WHERE e.created_at > clock_timestamp() - interval '1 hour'
+            AND (
+                (e.state IN ('skipped', 'rejected', 'dead') AND e.reason_code <> 'superseded')
+                OR (e.state IN ('canceled', 'expired') AND o.cancel_asked_at IS NULL)
+            )
+    ) AS failed,
     clock_timestamp() - max(coalesce(e.ended_at, e.decided_at, e.created_at)) AS since_last
 FROM signal AS s
 JOIN execution AS e USING (signal_id)
+LEFT JOIN broker_order AS o USING (execution_id, generation)
 WHERE s.symbol = %(symbol)s
     AND s.recorded_at >= %(opened_at)s
     AND s.source = 'tradewire:protect'

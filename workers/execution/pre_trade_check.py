@@ -76,7 +76,7 @@ class PreTradeCheck:
 
     def _wait(self, claimed: ClaimedExecution, signal: SignalRow, hold: Hold) -> Intended | Transition:
         """Look up the orders that the execution waits for; decide again if one has changed, and hold it if not."""
-        again = self.blocking.look_up(hold.waits_for, claimed, urgent=True)
+        again = bool(hold.waits_for) and self.blocking.look_up(hold.waits_for, claimed, urgent=True)
         return self.decide(claimed) if again else self._cancel_and_hold(claimed, signal, hold)
 
     def _wait_for_symbol(self, known: KnownBefore) -> Hold | None:

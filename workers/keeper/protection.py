@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 # Most entries are filled within this time. What is filled is to be protected within 5 s.
 _PARTLY_FILLED_FOR = timedelta(seconds=2)
 # The pauses between the stop orders of one holding, if one after another ends or is refused.
-_PAUSES = Backoff(first_s=1.0, longest_s=60.0)
+_PAUSES = Backoff(first_s=1.0, longest_s=300.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +53,14 @@ class _InTheWay:
 @dataclass(frozen=True, kw_only=True)
 class _Tries:
     number: int
-    recent: int
+    failed: int
     since_last: timedelta | None
 
     @property
     def is_due(self) -> bool:
-        if self.since_last is None or not self.recent:
+        if self.since_last is None or not self.failed:
             return True
-        return self.since_last >= timedelta(seconds=_PAUSES.after(self.recent))
+        return self.since_last >= timedelta(seconds=_PAUSES.after(self.failed))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -285,3 +286,27 @@ def test_a_repeated_exit_cancels_the_stop_again(core: Core) -> None:
     steps_until(core, lambda: follow_up.run_once() or positions(core) == {})
 
     assert stop_orders(core) == []
+
+
+def are_rejected(core: Core, count: int) -> bool:
+    run_due(core)
+    return [each["state"] for each in protections(core)] == ["rejected"] * count
+
+
+def test_a_stop_that_is_refused_again_and_again_is_tried_less_and_less_often(core: Core) -> None:
+    core.prices(AAPL=100)
+    entry = core.send("AAPL", quantity=10, stop_price=90)
+    core.run(entry)
+    followed(core, entry, "filled")
+    core.faults({"on": "submit", "kind": "reject", "count": 2})
+
+    for tries in (1, 2):
+        steps_until(core, lambda: protections(core))
+        until(partial(are_rejected, core, tries))
+        assert keeper(core).run_once() == 0
+        core.rows(
+            "UPDATE execution SET ended_at = ended_at - %s * interval '1 second' WHERE state = 'rejected'", [tries]
+        )
+
+    steps_until(core, lambda: stop_orders(core))
+    assert len(protections(core)) == 3
