@@ -13,7 +13,7 @@ from config.schema.settings import Settings
 from pipeline.entrypoints.cli.options import AsJson, ByMachine, finite
 from pipeline.entrypoints.cli.output import echo, echo_json
 from pipeline.intake.intake import Intake, Recorded
-from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable
+from pipeline.model.errors import ConfigInvalid, InvalidSignal, Problem, RecordUnavailable, SourceIdConflict
 from pipeline.model.reasons import Code
 from pipeline.model.states import UNDECIDED, WORKING, State
 from pipeline.model.symbols import canonical
@@ -46,6 +46,10 @@ def close(
         typer.Option(metavar="PRICE", help="The worst price: a limit order that rests. At the market without."),
     ] = None,
     why: Why = None,
+    own_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Your own id: the command again with the same id is the same close."),
+    ] = None,
     by: ByMachine = None,
     wait: Annotated[
         float,
@@ -67,10 +71,7 @@ def close(
         with suppress(RecordUnavailable):
             keep_settings(record, executors)
         intake = Intake(record, executors, by=by or me(), why=why)
-        try:
-            recorded = record_close(intake, chosen.id, wanted, percent=part, limit=price)
-        except InvalidSignal as error:
-            raise ConfigInvalid([Problem(key="SYMBOL", message=str(error))]) from None
+        recorded = _recorded(intake, chosen.id, wanted, percent=part, limit=price, own_id=own_id)
         _enqueue(settings, recorded)
         row = _outcome(record, recorded.executions[0], wait_s=wait, until_filled=price is None)
         missing = (
@@ -124,9 +125,21 @@ def _is_over(row: ExecutionRow, *, until_filled: bool) -> bool:
     return row.state not in WORKING or not until_filled
 
 
+def _recorded(
+    intake: Intake, executor_id: str, symbol: str, *, percent: Decimal | None, limit: Decimal | None, own_id: str | None
+) -> Recorded:
+    # A token has no @ in its name, so this is no id of a close over HTTP.
+    source_id = None if own_id is None else f"@cli:{own_id}"
+    try:
+        return record_close(intake, executor_id, symbol, percent=percent, limit=limit, source_id=source_id)
+    except InvalidSignal as error:
+        is_about_id = isinstance(error, SourceIdConflict) or str(error).startswith("source_id")
+        raise ConfigInvalid([Problem(key="--id" if is_about_id else "SYMBOL", message=str(error))]) from None
+
+
 def _enqueue(settings: Settings, recorded: Recorded) -> None:
     # Without Redis, the keeper hands the execution to the worker.
-    if settings.redis_url is None:
+    if settings.redis_url is None or recorded.duplicate:
         return
     from pipeline.queues.dispatcher import Dispatcher  # noqa: PLC0415
     from pipeline.queues.queue import ExecutionQueue  # noqa: PLC0415 -- loads RQ

@@ -89,12 +89,22 @@ def close_position(
     why: Why,
     percent: Annotated[Decimal | None, Field(gt=0, le=100, description="The part to close; all of it without.")] = None,
     limit: Annotated[Decimal | None, Field(gt=0, description="The worst price; a market order without.")] = None,
+    source_id: Annotated[
+        str | None,
+        Field(min_length=1, max_length=150, description="An id that you make up: the same id is the same close."),
+    ] = None,
 ) -> Answer:
-    """Close the account's position in a symbol. This trades. `executions` shows what became of it."""
+    """Close the account's position in a symbol. This trades. `executions` shows what became of it.
+
+    Give a `source_id`, and give the same one when you call it again after a lost answer: nothing is closed twice.
+    """
     with record_now() as (settings, record):
         executors = executors_for(settings)
         intake = Intake(record, executors, by=_by(who), why=why)
-        recorded = record_close(intake, executor_of(executors, executor).id, symbol, percent=percent, limit=limit)
+        # A token has no @ in its name, so this is no id of a close over HTTP.
+        own_id = None if source_id is None else f"@mcp:{source_id}"
+        name = executor_of(executors, executor).id
+        recorded = record_close(intake, name, symbol, percent=percent, limit=limit, source_id=own_id)
     return RecordedView.model_validate(recorded).to_json()
 
 

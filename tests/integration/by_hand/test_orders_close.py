@@ -88,6 +88,19 @@ def test_half_of_it_is_rounded_down_to_whole_shares(core: Core) -> None:
     assert (held(core), len(closes(core))) == (2, 1)
 
 
+def test_the_same_id_again_is_the_same_close(core: Core) -> None:
+    filled(core, quantity=4)
+    half = closed(core, "--percent", "50", "--id", "monday")
+    worked(core, half, "filled")
+
+    again = closed(core, "--percent", "50", "--id", "monday")
+    other = orders("close", "AAPL", "--executor", "argo", "--id", "monday")
+
+    assert again == half
+    assert (len(closes(core)), held(core)) == (1, 2)
+    assert (other.code, "--id: source_id" in other.text) == (2, True)
+
+
 def test_half_of_one_share_is_refused_with_the_figures(core: Core) -> None:
     filled(core, quantity=1)
 

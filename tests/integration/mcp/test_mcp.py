@@ -251,12 +251,14 @@ def test_dead_letters_are_listed_shown_requeued_and_discarded(core: Core, assist
 def test_an_order_is_canceled_and_a_position_closed_with_who_and_why(core: Core, assistant: Assistant) -> None:
     entry = core.run(core.send("AAPL", entry_price=90))
 
-    listed, canceled, nothing, half, too_much = assistant.asks(
+    close = {"executor": "argo", "symbol": "MSFT", "percent": 50, **WORD}
+    listed, canceled, nothing, half, same, too_much = assistant.asks(
         ("orders", {"executor": "argo"}),
         ("cancel_order", {"order": entry["order_id"], **WORD}),
         ("cancel_order", {"order": "nonsense", **WORD}),
-        ("close_position", {"executor": "argo", "symbol": "MSFT", "percent": 50, **WORD}),
-        ("close_position", {"executor": "argo", "symbol": "MSFT", "percent": 101, **WORD}),
+        ("close_position", close | {"source_id": "1"}),
+        ("close_position", close | {"source_id": "1"}),
+        ("close_position", close | {"percent": 101}),
         flags=("--allow-operate",),
     )
 
@@ -264,6 +266,7 @@ def test_an_order_is_canceled_and_a_position_closed_with_who_and_why(core: Core,
     assert (canceled["order"]["requested_by"], canceled["order"]["why"]) == (BY, "the news")
     assert "there is no order and no execution 'nonsense'" in nothing
     assert "100" in too_much
+    assert (half["duplicate"], same["duplicate"], same["signal_id"]) == (False, True, half["signal_id"])
     [execution] = half["executions"]
     assert core.rows(
         "SELECT moved_by, moved_why FROM execution WHERE execution_id = %s", [execution["execution_id"]]
