@@ -199,6 +199,14 @@ def test_a_new_fill_counts_while_its_order_is_reported_with_the_smaller_quantity
     assert filled(order) == "7"
 
 
+def test_a_correction_under_the_id_of_its_fill_voids_nothing(order: OneOrder) -> None:
+    order.tell(order.fill(1, 6, 102, after=6))
+
+    assert not order.correct("f-1", order.fill(1, 5, 102))
+
+    assert filled(order) == "6"
+
+
 def test_a_report_that_is_older_than_a_counted_fill_shows_nothing(order: OneOrder) -> None:
     busted(order)
     order.report(3, None)
