@@ -197,6 +197,7 @@ def _apply(
 ) -> bool:
     values = _values(order, report, source)
     if decision.drops:
+        execute(connection, sql("fills", "lock_holding"), vars(order))
         # Dropped fills become a part of what is not itemised, so the order's filled quantity stays.
         execute(connection, sql("fills", "drop"), values | {"fill_ids": list(decision.drops)})
     if decision.confirms is not None:

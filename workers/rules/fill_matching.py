@@ -8,7 +8,7 @@ without it in its figures, and if it goes without, later fills reach the same qu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -54,7 +54,7 @@ def match(report: FillReport, source: FillSource, known: Sequence[KnownFill]) ->
     ordered = sorted(known, key=lambda fill: fill.voided_at is not None)
     cumulative = report.cumulative_quantity
     by_cumulative = [fill for fill in ordered if cumulative is not None and fill.cumulative_quantity == cumulative]
-    if any(fill.voided_at is not None for fill in known):
+    if _is_revised(known):
         by_cumulative = [fill for fill in by_cumulative if _has_terms(fill, report)]
         if source is FillSource.ACTIVITY:
             by_cumulative = [fill for fill in by_cumulative if _is_open(fill)]
@@ -76,7 +76,12 @@ def decide(report: FillReport, source: FillSource, known: Sequence[KnownFill], *
     others = [fill for fill in known if fill.voided_at is None and fill is not same]
     if source is FillSource.ACTIVITY:
         return FillDecision(inserts=same is None, confirms=same, drops=_replaced(report, others, filled))
-    return FillDecision(inserts=not _is_explained(report, others, filled))
+    cumulative = None if _is_revised(known) else report.cumulative_quantity
+    return FillDecision(inserts=not _is_explained(replace(report, cumulative_quantity=cumulative), others, filled))
+
+
+def _is_revised(known: Sequence[KnownFill]) -> bool:
+    return any(fill.voided_at is not None for fill in known)
 
 
 def _has_terms(fill: KnownFill, report: FillReport) -> bool:

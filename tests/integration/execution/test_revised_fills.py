@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from pipeline.model.orders import OrderStatus
 from tests.factories import until
 from tests.integration.execution.test_fills import ACTIVITY, STREAM, OneOrder, order
-from workers.execution.fills import void_fill
+from workers.execution.fills import record_fill, void_fill
 
 __all__ = ["order"]
 
@@ -209,11 +211,30 @@ def test_a_revision_may_name_a_corrected_fill_by_its_first_id(order: OneOrder) -
 
 def test_a_revision_locks_the_holding_before_the_change_of_its_symbol(order: OneOrder, database_url: str) -> None:
     order.report(10, "101.6", OrderStatus.FILLED)
+
+    waits_for_the_holding(order, database_url, lambda one: void_fill(one, "PA1", order.fill(2, 6, 102, after=10)))
+
+    assert filled(order) == "4"
+
+
+def test_an_activity_that_replaces_a_fill_and_raises_the_order_locks_the_holding_first(
+    order: OneOrder, database_url: str
+) -> None:
+    order.tell(order.fill(1, 3, 101, after=3))
+    activity = order.fill(2, 4, 102, after=4)
+
+    waits_for_the_holding(order, database_url, lambda one: record_fill(one, "PA1", activity, source=ACTIVITY))
+
+    assert filled(order) == "4"
+
+
+def waits_for_the_holding(order: OneOrder, database_url: str, unit: Callable[[Any], bool]) -> None:
+    """Run *unit* while another order of the symbol locks the holding and then changes the symbol."""
     waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url) as other:
         # Another order of the symbol has changed the holding.
         other.execute("SELECT strategy FROM holding FOR UPDATE")
-        told = pool.submit(order.record.run, lambda one: void_fill(one, "PA1", order.fill(2, 6, 102, after=10)))
+        told = pool.submit(order.record.run, unit)
         until(lambda: order.rows(waiting))
 
         other.execute("SET LOCAL lock_timeout = '300ms'")
@@ -221,4 +242,3 @@ def test_a_revision_locks_the_holding_before_the_change_of_its_symbol(order: One
         other.commit()
 
         assert told.result()
-    assert filled(order) == "4"

@@ -186,6 +186,27 @@ def test_a_bust_counts_although_the_list_has_replaced_the_fill_before(order: One
     assert filled(order) == "1"
 
 
+def test_a_new_fill_counts_while_its_order_is_reported_with_the_smaller_quantity_before_a_correction(
+    order: OneOrder,
+) -> None:
+    order.tell(order.fill(1, 2, 102, after=2))
+    order.correct("f-1", order.fill(2, 3, 102, fill_id="c-1"))
+    order.tell(order.fill(3, 3, 101, after=5))
+    order.report(5, None)
+
+    assert order.tell(order.fill(4, 1, 101, after=6))
+
+    assert filled(order) == "7"
+
+
+def test_a_correction_under_the_id_of_its_fill_voids_nothing(order: OneOrder) -> None:
+    order.tell(order.fill(1, 6, 102, after=6))
+
+    assert not order.correct("f-1", order.fill(1, 5, 102))
+
+    assert filled(order) == "6"
+
+
 def test_a_report_that_is_older_than_a_counted_fill_shows_nothing(order: OneOrder) -> None:
     busted(order)
     order.report(3, None)

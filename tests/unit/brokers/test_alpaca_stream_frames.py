@@ -116,6 +116,7 @@ def test_a_foreign_order_names_the_order_that_it_replaces() -> None:
         ({"timestamp": None}, "timestamp"),
         ({"event": "trade_moved"}, "event"),
         ({"event": "trade_correct"}, "previous_execution_id"),
+        ({"event": "trade_correct", "execution_id": "one", "previous_execution_id": "one"}, "previous_execution_id"),
         ({"event": "trade_bust", "price": None}, "price"),
         ({"event": None}, "event"),
         ({"order": None}, "names no order"),

@@ -141,6 +141,8 @@ def _revision(event: str, data: Mapping[str, Any]) -> FillRevision:
     order = order_from_broker(data["order"])
     fill = _fill(fields, order)
     named = is_bust and not data.get("previous_execution_id")
+    if not is_bust and data.get("previous_execution_id") == fill.fill_id:
+        raise fields.unreadable("previous_execution_id")
     return FillRevision(
         client_order_id=order.client_order_id,
         previous_fill_id=fill.fill_id if named else fields.word("previous_execution_id"),
