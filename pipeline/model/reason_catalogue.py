@@ -11,7 +11,7 @@ _DONE = "Nothing to do."
 _UNREADABLE = "Nothing to do while it is held. If it is a dead letter: `tradewire dead requeue` or `discard`."
 _DECIDE = "Check the account at the broker, then `tradewire dead requeue` or `discard`."
 _REPEAT = "Nothing to do, or change `limits.repeat_window_s`."
-_FOREIGN = "Cancel them at the broker, or set `order.cancel_foreign`. The exit goes when they are gone."
+_FOREIGN = "Cancel them (ours with `orders cancel`), or set `order.cancel_foreign`. The exit goes when they are gone."
 _RESUME = "`tradewire resume <executor>`."
 _ROUTE = "If the account should take it, change `[executors.<name>.route]`."
 
@@ -39,7 +39,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.EXPIRED_SIGNAL: Meaning("The signal's own `expires_at` has passed.", "Send a new signal."),
     Code.SUPERSEDED: Meaning(
-        "A later exit took its place: of an entry or a stop order that was not sent yet, or of a person's limit close.",
+        "A later exit replaced this entry, stop order or limit close, or a smaller stop order replaced a larger one.",
         _DONE,
     ),
     Code.NO_POSITION: Meaning(
@@ -60,7 +60,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close the position first, or let the strategy that holds it close it.",
     ),
     Code.STOP_RESTS: Meaning(
-        "A stop order protects the position, and the broker would refuse an entry that could trade with it.",
+        "The broker would refuse the entry as a wash trade with the position's stop order.",
         "Nothing to do: the entry adds to a position only while no stop order of the symbol rests.",
     ),
     Code.BELOW_ONE_SHARE: Meaning(
@@ -97,7 +97,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "The account could not be read reliably, and no order is sent until it can be read.", _UNREADABLE
     ),
     Code.ORDER_UNDER_WAY: Meaning(
-        "An earlier order of this symbol may still fill; this one waits until it has ended.", _NOTHING
+        "An earlier order of this symbol may still fill. Exits and entries wait for its end; a stop order is skipped.",
+        _NOTHING,
     ),
     Code.LEASE_TOO_SHORT: Meaning("The worker's lease had too little time left to send the order safely.", _NOTHING),
     Code.SEND_AGAIN: Meaning(
@@ -106,7 +107,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     Code.REJECTED_BY_BROKER: Meaning(
         "The broker refused the order; the reason has its message.", "Correct the cause, then send a new signal."
     ),
-    Code.CANCELED_AT_BROKER: Meaning("The order was canceled at the broker.", _DONE),
+    Code.CANCELED_AT_BROKER: Meaning("The order was canceled at the broker, or by tradewire for an exit.", _DONE),
     Code.ENTRY_TIMEOUT: Meaning(
         "The entry's order was not filled within `order.entry_timeout_s` of open market, and tradewire canceled it.",
         "Nothing to do, or change `order.entry_timeout_s` or `order.collar_percent`.",
@@ -116,7 +117,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         _DONE,
     ),
     Code.STOP_MISSING: Meaning(
-        "A position of the symbol needs its stop order, which the broker would refuse beside the entry.", _DONE
+        "tradewire canceled the entry, because the broker refuses a position's stop order beside it.", _DONE
     ),
     Code.EXPIRED_AT_BROKER: Meaning("The order's time in force ran out.", _DONE),
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),
@@ -229,11 +230,11 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "`tradewire reconcile` shows the difference and its remedy.",
     ),
     Code.EXIT_NOT_DONE: Meaning(
-        "An exit's order ended and a part of the position is left. The exit is repeated until the position is closed.",
+        "An exit or a stop order ended before the position was closed. It is placed again for the rest.",
         "Close the position at the broker, or give the exit up with `tradewire end`.",
     ),
     Code.QUANTITY_HELD: Meaning(
-        "Orders that others placed hold an exit's quantity, or could trade with it. A limit close by hand is skipped.",
+        "Other orders hold the quantity of an exit or stop order, or could trade with it. A limit close is skipped.",
         _FOREIGN,
     ),
     Code.FOREIGN_CANCELED: Meaning("An exit cancels orders of others. A stop is placed again afterwards.", _NOTHING),

@@ -33,7 +33,7 @@ WHERE e.execution_id = old.execution_id
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an exit that waits for the market, or for the end of a minimum hold.
+            -- A stop order does not wait for an earlier execution that is held for more than another second.
             AND NOT (
                 earlier.state = 'held'
                 AND earlier.due_at > clock_timestamp() + interval '1 second'
@@ -56,7 +56,7 @@ WHERE e.execution_id = %(execution_id)s
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an exit that waits for the market, or for the end of a minimum hold.
+            -- A stop order does not wait for an earlier execution that is held for more than another second.
             AND NOT (
                 earlier.state = 'held'
                 AND earlier.due_at > clock_timestamp() + interval '1 second'

@@ -35,7 +35,7 @@ class HeldPosition(JsonModel):
     target_price: Annotated[Number | None, Field(description="The nearest target of the strategies' entries.")]
     protected: Annotated[
         bool | None,
-        Field(description="False: a stop was given, and not all of it has a stop order. Null: none was given."),
+        Field(description="False: stop orders do not cover all holdings with a stop. Null: no stop was given."),
     ]
     read_at: Annotated[Time | None, Field(description="When the account was read; null before the first reading.")]
 

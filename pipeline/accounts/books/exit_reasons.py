@@ -8,7 +8,7 @@ _BY_ACTION = {Action.FLAT: "flat", Action.REVERSE: "reverse"}
 
 
 def exit_reason(*, source: str, action: Action, by_person: bool, by_limit: bool) -> str:
-    """Return `signal`, `flat`, `reverse`, `person`, `flatten`, `loss_limit`, `flat_by_close` or another cause.
+    """Return `signal`, `flat`, `reverse`, `person`, `flatten`, `loss_limit`, `flat_by_close`, `stop` or another cause.
 
     *by_limit* is true if a limit, and not a person, asked to close everything.
     """

@@ -43,12 +43,12 @@ def close(
     ] = None,
     limit: Annotated[
         str | None,
-        typer.Option(metavar="PRICE", help="The worst price: a limit order that rests. At the market without."),
+        typer.Option(metavar="PRICE", help="The worst price of a limit order that rests; a market order without."),
     ] = None,
     why: Why = None,
     own_id: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="Your own id: the command again with the same id is the same close."),
+        typer.Option("--id", metavar="ID", help="Your own id: a second command with this id closes nothing again."),
     ] = None,
     by: ByMachine = None,
     wait: Annotated[

@@ -52,7 +52,9 @@ def cancel(
         str, typer.Argument(metavar="ORDER_ID", help="The broker's id, the client_order_id, or the execution's id.")
     ],
     *,
-    why: Annotated[str | None, typer.Option(help="Why; it is recorded, and required for an exit.")] = None,
+    why: Annotated[
+        str | None, typer.Option(help="Why; it is recorded, and needed for an exit or a stop order.")
+    ] = None,
     by: ByMachine = None,
     wait: Annotated[
         float,
@@ -62,8 +64,8 @@ def cancel(
 ) -> None:
     """Cancel an order of tradewire's: exit 0 when it is canceled, 1 when it was filled or is still open.
 
-    The request is recorded, and the keeper sends it until the order has ended. When an exit is canceled, its position
-    stays open.
+    The request is recorded, and the keeper sends it until the order has ended. After the cancel of an exit the
+    position stays open; after that of a stop order it has no stop.
     """
     settings = settings_for_a_person("orders")
     with open_record(settings) as record:
@@ -104,7 +106,7 @@ def _cancel_lines(order: NamedOrder, missing: list[str]) -> Iterator[str]:
     if order.role is Role.EXIT and order.state is not State.FILLED:
         yield "the position stays open: this exit is not repeated"
     if order.role is Role.PROTECTION and order.state is not State.FILLED:
-        yield "the position stays open without a stop: no other stop order follows by itself"
+        yield "the position has no stop order until the strategy's next entry is filled"
 
 
 def _row(order: OpenOrderView) -> tuple[str, ...]:

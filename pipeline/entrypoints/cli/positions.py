@@ -50,8 +50,8 @@ def positions(
 
     The account is read now; if that fails, the last reading is shown, with its age. `no strategy` stands for signals
     that name none, and `not by tradewire` for a position that no signal opened. `stop` and `target` are the nearest
-    prices of the strategies' signals. In JSON, `protected` is true where stop orders rest for all stops that were
-    given, false where one is missing, and null where none was given. No orders are placed for targets yet.
+    prices of the strategies' signals. In JSON, `protected` is true where stop orders cover all holdings with a
+    stop, false where they do not, and null where no stop was given. No orders are placed for targets yet.
     """
     settings = settings_for_a_person("positions", anywhere=True)
     executors = executors_for(settings)
@@ -111,7 +111,7 @@ def _row(held: HeldPosition, currency: str) -> tuple[str, ...]:
         _number(held.market_price),
         money(held.market_value, currency),
         money(held.unrealised, currency),
-        "" if held.stop_price is None else f"{plain(held.stop_price)} (no order)",
+        "" if held.stop_price is None else f"{plain(held.stop_price)}{'' if held.protected else ' (no order)'}",
         "" if held.target_price is None else f"{plain(held.target_price)} (no order)",
     )
 

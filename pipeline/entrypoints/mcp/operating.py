@@ -73,7 +73,10 @@ def cancel_order(
     who: Who,
     why: Why,
 ) -> Answer:
-    """Cancel an open order. The position of a canceled exit stays open. `orders` shows when the order is gone."""
+    """Cancel an open order. Without an exit the position stays open; without a stop order it has no stop.
+
+    `orders` shows when the order is gone.
+    """
     with record_now() as (_, record):
         found = orders_named(record, order)
         if len(found) != 1:
@@ -91,7 +94,11 @@ def close_position(
     limit: Annotated[Decimal | None, Field(gt=0, description="The worst price; a market order without.")] = None,
     source_id: Annotated[
         str | None,
-        Field(min_length=1, max_length=150, description="An id that you make up: the same id is the same close."),
+        Field(
+            min_length=1,
+            max_length=150,
+            description="Your own id. A second call with it closes nothing.",
+        ),
     ] = None,
 ) -> Answer:
     """Close the account's position in a symbol. This trades. `executions` shows what became of it.

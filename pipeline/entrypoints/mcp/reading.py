@@ -140,8 +140,8 @@ def switches() -> Answer:
 def positions(executor: Executor = None) -> Answer:
     """Return what each account holds as last read (`read_at`), and what each strategy holds of it by its fills.
 
-    A position without strategies was not opened by a signal. `protected` is false where a stop was given but no stop
-    order rests for the whole quantity, and null where none was given.
+    A position without strategies was not opened by a signal. `protected` is false where stop orders do not
+    cover all holdings with a stop, and null where no stop was given.
     """
     with record_now(anywhere=True) as (settings, record):
         chosen = [each for each in executors_for(settings).values() if executor in {None, each.id}]

@@ -63,7 +63,7 @@ HOLDS_S: Mapping[AlertKind, float] = MappingProxyType(
         AlertKind.SOURCE_SILENT: 5.0,
         AlertKind.QUEUE_STUCK: 3.0,
         AlertKind.EXIT_BLOCKED: 5.0,
-        # A stop order is placed within 5 s after a fill, and again after an exit that did not close everything.
+        # A stop order follows a fill, or an exit that closed only a part, within about 5 s.
         AlertKind.UNPROTECTED_POSITION: 15.0,
         AlertKind.STREAM_DOWN: 30.0,
         AlertKind.EVENTS_UNDELIVERED: 120.0,

@@ -30,7 +30,7 @@ class _Holding:
 def unprotected_positions(
     connection: Connection[DictRow], executors: Mapping[str, ExecutorSettings]
 ) -> ConditionResult:
-    """Find the holdings whose entry gave a stop, and for which no stop order rests although nothing closes them."""
+    """Find the holdings whose entry gave a stop, whose stop orders do not cover them while no exit works."""
     values = {"executor_ids": list(executors), "limit": _MOST}
     holdings = fetch_all(connection, _Holding, sql("alerts", "unprotected_positions"), values)
     return found(AlertKind.UNPROTECTED_POSITION, map(_unprotected, holdings), complete=len(holdings) < _MOST)
@@ -41,8 +41,7 @@ def _unprotected(holding: _Holding) -> Raised:
     return raised(
         AlertKind.UNPROTECTED_POSITION,
         f"{holding.executor_id}:{holding.symbol}:{holding.strategy}",
-        f"no stop order rests for {missing} {holding.symbol} at {holding.executor_id}, whose stop is "
-        f"{plain(holding.stop_price)}",
+        f"no stop order at {plain(holding.stop_price)} rests for {missing} {holding.symbol} at {holding.executor_id}",
         executor=holding.executor_id,
         symbol=holding.symbol,
         strategy=holding.strategy,

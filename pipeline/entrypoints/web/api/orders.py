@@ -39,7 +39,7 @@ class CancelBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[Why | None, Field(description="Required for an exit: its position stays open.")] = None
+    why: Annotated[Why | None, Field(description="Required for an exit or a stop order.")] = None
 
 
 class CloseBody(BaseModel):
@@ -55,7 +55,10 @@ class CloseBody(BaseModel):
     source_id: Annotated[
         str | None,
         Field(
-            min_length=1, max_length=150, pattern=_PRINTABLE, description="Your own id: the same id is the same close."
+            min_length=1,
+            max_length=150,
+            pattern=_PRINTABLE,
+            description="Your own id. A second request with it closes nothing.",
         ),
     ] = None
 
