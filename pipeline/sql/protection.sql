@@ -128,11 +128,27 @@ WHERE o.executor_id = %(executor_id)s
                 AND NOT EXISTS (
                     SELECT
                     FROM broker_order AS stop
+                    JOIN execution AS stopping USING (execution_id)
                     WHERE stop.executor_id = o.executor_id
                         AND stop.symbol = h.symbol
                         AND stop.strategy = h.strategy
                         AND stop.role = 'protection'
-                        AND (stop.ended_at IS NULL OR (stop.cancel_requested_at > h.opened_at AND stop.intended_at > h.opened_at))
+                        AND (
+                            (stop.ended_at IS NULL AND stopping.state NOT IN ('dead', 'skipped', 'discarded'))
+                            OR (
+                                stop.cancel_requested_at > h.opened_at
+                                AND stop.intended_at > h.opened_at
+                                AND NOT EXISTS (
+                                    SELECT
+                                    FROM broker_order AS later
+                                    WHERE later.executor_id = o.executor_id
+                                        AND later.filled_at > stop.cancel_requested_at
+                                        AND later.symbol = h.symbol
+                                        AND later.strategy = h.strategy
+                                        AND later.role = 'entry'
+                                )
+                            )
+                        )
                 )
         )
     )

@@ -11,6 +11,7 @@ import pytest
 from pipeline.accounts.books.settle import settle
 from pipeline.model.reasons import Code
 from pipeline.model.switches import SwitchKind
+from pipeline.views.positions import positions as listed
 from tests.factories import Core, executor_toml, until
 from tests.integration.keeper.protecting import (
     keeper,
@@ -35,6 +36,16 @@ def test_a_filled_entry_with_a_stop_gets_a_stop_order_of_its_quantity(core: Core
     assert order["client_order_id"] == f"tw-{execution['execution_id']}-1"
     assert (execution["state"], execution["action"]) == ("accepted", "SELL")
     assert keeper(core).run_once() == 0
+
+
+def test_the_list_of_positions_shows_whether_the_stop_order_rests(core: Core) -> None:
+    order = protected(core)
+    assert [each.protected for each in listed(core.record, core.executors.values())] == [True]
+
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+
+    assert [each.protected for each in listed(core.record, core.executors.values())] == [False]
 
 
 def test_an_entry_without_a_stop_gets_none(core: Core) -> None:

@@ -127,6 +127,24 @@ def test_a_new_entry_after_a_canceled_stop_is_protected(core: Core) -> None:
     assert (again["qty"], again["stop_price"]) == ("15", "85")
 
 
+def test_a_resting_entry_keeps_no_stop_away_that_a_later_entry_needs_after_a_cancel_by_hand(core: Core) -> None:
+    order = protected(core)
+    core.rows("UPDATE broker_order SET cancel_requested_at = clock_timestamp() WHERE order_id = %s", [order["id"]])
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    added = core.send("AAPL", quantity=5, stop_price=85)
+    core.run(added)
+    followed(core, added, "filled")
+    resting = core.send("AAPL", quantity=1, entry_price=95)
+    core.run(resting)
+    followed(core, resting, "accepted")
+    core.rows("UPDATE holding SET changed_at = changed_at - interval '3 seconds'")
+
+    [again] = steps_until(core, lambda: stop_orders(core))
+
+    assert (again["qty"], core.state(resting)) == ("15", "canceled")
+
+
 def test_an_exit_gets_past_the_stop_that_the_executor_placed_under_its_former_name(core: Core) -> None:
     protected(core)
     core.rows("UPDATE broker_order SET executor_id = 'former' WHERE role = 'protection'")
