@@ -13,7 +13,7 @@ PROBE = f"{OWN}probe"
 FLIP = f"{OWN}flip"
 #: The source of the signals with which tradewire tries an exit again. Such a signal is forced if the exit was.
 RETRY = f"{OWN}exit"
-#: The source of the stop orders that protect positions. If the price has already passed the stop, it closes at once.
+#: The source of the stop orders that protect positions. If the price has passed the stop, an exit follows at once.
 PROTECT = f"{OWN}protect"
 #: The source of the closes that a person asks for by hand, and of their further tries.
 HAND = f"{OWN}hand"

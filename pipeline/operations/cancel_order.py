@@ -56,7 +56,7 @@ class NamedOrder:
 
     @property
     def why_it_is_needed(self) -> str | None:
-        """Return what is lost when the order is canceled, which a person must justify; None if it is no such order."""
+        """Return what a cancel of an exit or a stop order leaves behind; None: it needs no reason."""
         if self.ended_at is not None:
             return None
         if self.role is Role.EXIT:

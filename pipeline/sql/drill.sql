@@ -24,7 +24,7 @@ FROM (
 ) AS chosen
 
 -- name: undecided
--- How many executions are undecided, or are exits that ended and may be tried again, or have no stop order yet.
+-- The number of executions that are undecided or may be repeated, and of holdings without their stop order.
 SELECT count(*) + (
         SELECT count(*)
         FROM holding AS h

@@ -170,7 +170,7 @@ FROM dropped
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
 -- name: id_of
--- The id under which the record has the fill or, as long as the fill is not itemised, its correction.
+-- The fill's id in the record, or its correction's id while the fill is not itemised.
 SELECT coalesce(known_as, corrected_by, fill_id) AS fill_id
 FROM fill_alias
 WHERE account_number = %(account_number)s

@@ -180,8 +180,8 @@ WHERE client_order_id = ANY(%(client_order_ids)s)
 RETURNING *
 
 -- name: working_exits
--- Those of the given orders that are exits in our record, or protecting stops of this executor: an exit cancels these
--- itself. A stop that another executor placed is as foreign as that of a person.
+-- Those of the given orders that are exits in our record, or protective stops of this executor: an exit cancels
+-- these itself. A stop of another executor is foreign.
 SELECT client_order_id
 FROM broker_order
 WHERE client_order_id = ANY(%(client_order_ids)s)

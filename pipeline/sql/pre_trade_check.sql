@@ -68,7 +68,7 @@ ORDER BY o.intended_at DESC
 LIMIT 1
 
 -- name: stopped
--- Whether a stop on this side, which protected what the strategy held, was filled after *since*.
+-- Whether a stop on this side was filled after *since*: of the strategy or, with *whole*, of any.
 SELECT EXISTS (
     SELECT
     FROM broker_order AS o

@@ -28,7 +28,7 @@ class Role(StrEnum):
 
     ENTRY = "entry"
     EXIT = "exit"
-    #: A stop order that rests until its price is reached. An exit cancels it first.
+    #: A stop order that protects a position. An exit cancels it before it is sent itself.
     PROTECTION = "protection"
 
 

@@ -32,7 +32,7 @@ class _Blocked:
     intent: Intent
     source: str
     strategy: str | None
-    #: Whether the signal, if it is an exit, names no quantity and no percentage below 100 to close.
+    #: Whether an exit names no quantity and no percentage below 100, and is no limit close by hand.
     is_whole: bool
 
 
@@ -56,7 +56,7 @@ def claim_or_wait(
         if blocked is None:
             return None, False
         if blocked.source == PROTECT:
-            # A stop order changes nothing about what other executions want.
+            # A stop order ends no other execution.
             return None, execute(connection, sql("executions", "wait_for_symbol"), values) > 0
         has_more = has_to_close(connection, executor, blocked)
         ends_own = blocked.is_whole and blocked.action is not Action.REVERSE and not may_enter(blocked, executor)

@@ -89,7 +89,7 @@ def void_fill(
     named = replace(report, fill_id=_id_of(connection, account_number, report.fill_id))
     fill = match(named, source, list(known.values()))
     if fill is None:
-        # It may be a part of what is not itemised, or not counted yet. Or the list of activities has replaced it.
+        # The fill was not itemised, or the list of activities has replaced it.
         is_new = execute(connection, sql("fills", "insert"), _values(order, report, source)) > 0
         return is_new and _void(connection, order, report, report.fill_id, corrected_by=None)
     # A fill that was corrected is taken back with its correction.

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 def foreign_orders(
     record: Record, runtime: ExecutorRuntime, position: Position, refused: ExitRefusal
 ) -> tuple[BrokerOrder, ...]:
-    """Return the open orders of the symbol that are not our exits, if one of them may be in the way of an exit.
+    """Return the open orders of the symbol that are not our exits or stops, if one may be in the way of an exit.
 
     The orders are read only if orders hold a part of the position, or if the last exit was refused because of an order.
     Otherwise every exit would cost one more request.

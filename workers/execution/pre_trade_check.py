@@ -53,7 +53,7 @@ class PreTradeCheck:
         known = self.record.run(lambda connection: read_before(connection, claimed, self.runtime.executor))
         signal, prior = known.signal, known.prior
         if prior is not None and prior.may_exist and claimed.from_state is not State.HELD:
-            # A person has requeued an order that may exist, so it is looked up before anything else.
+            # The execution was requeued or interrupted, and its order may exist: look it up first.
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:
@@ -155,7 +155,7 @@ class PreTradeCheck:
         return sent
 
     def _cancel_and_hold(self, claimed: ClaimedExecution, signal: SignalRow, hold: Hold) -> Transition:
-        """Ask for the cancels that an exit waits for. The poll of the orders shows when they are done."""
+        """Ask for the cancels that an exit waits for. A poll or a look-up shows their end."""
         ids = [ask_to_cancel(self.record, self.runtime.urgent, order_id) for order_id in hold.cancel]
         if hold.replaces and self._may_trade_now(signal):
             replace = partial(ask_to_cancel, self.record, self.runtime.urgent, reason=Code.SUPERSEDED)
@@ -173,7 +173,7 @@ class PreTradeCheck:
         return Transition(state=State.HELD, reason=reason, due_in=wait)
 
     def _may_trade_now(self, signal: SignalRow) -> bool:
-        """Return whether an exit in the place of a resting order could trade now, as far as hours are concerned."""
+        """Return whether the market's hours let an exit trade now, so that it may replace a limit close."""
         if signal.asset_class == AssetClass.CRYPTO:
             return True
         out_of_hours = self.runtime.executor.hours.closed == "extended" and signal.entry_price is not None

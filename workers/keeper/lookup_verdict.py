@@ -100,12 +100,12 @@ def _decide_absent(unknown: UnknownExecution, intent: OrderRow, *, attempts: int
         # It is too late for the same order, but a person asked for one. A new order needs a minute of clean absences.
         return LookupVerdict(state=State.HELD, reason=again, new_order=True) if proved else None
     if too_late and intent.role is not Role.ENTRY:
-        # The position must be closed, so another exit is recorded for what is held then. That is a new order too.
+        # The position must be closed, or protected, so another order is recorded for what is held then.
         verdict = LookupVerdict(state=State.SKIPPED, reason=Reason(code=Code.EXIT_NOT_DONE, facts=facts))
         return verdict if proved else None
     beyond = unknown.attempts - attempts
     if beyond >= 0 and intent.role is not Role.ENTRY:
-        # The position must be closed, so the exit is sent again, with growing pauses, until it is too late for that.
+        # The position must be closed or protected, so the order is sent again, with growing pauses, for ten minutes.
         return LookupVerdict(state=State.HELD, reason=again, due_in=timedelta(seconds=_EXIT_PAUSES.after(beyond + 1)))
     if beyond >= 0 or too_late:
         return LookupVerdict(state=State.DEAD, reason=Reason(code=Code.ATTEMPTS_USED_UP, facts=facts))

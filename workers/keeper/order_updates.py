@@ -125,7 +125,7 @@ class OrderUpdates:
         late = _is_late(intent, order)
         if late or intent.reason_code == Code.LATE_ORDER:
             self._stop_late(intent, order, new=late)
-        # A report without a fill that was taken back is news, although it equals the record.
+        # After a bust, a report that equals the record shows that it excludes the fill.
         if not late and not intent.busted_quantity and not _is_changed(intent, order):
             return False
 

@@ -34,7 +34,7 @@ class Recent:
     rejected_ago: timedelta | None = None
     #: How long ago the newest entry was recorded to be sent. Entries that were certainly not sent do not count.
     tried_ago: timedelta | None = None
-    #: Only for a signal that may close: whether a stop of its strategy was filled after the signal was recorded.
+    #: Only for a signal that may close: whether a stop has closed its position since the signal was recorded.
     stopped: bool = False
     #: Only for an entry that opens the other side after an exit: the newest FLAT after that exit, if there is one.
     flat_since: UUID | None = None
@@ -91,7 +91,7 @@ class Case:
     price_asked: bool = False
     #: The latest bid and ask; None when they were not needed, or could not be read.
     quote: Quote | None = None
-    #: The symbol's open orders without our exits, if they may be in the way of an exit.
+    #: The symbol's open orders of others, if they may be in the way of an exit.
     foreign: tuple[BrokerOrder, ...] = ()
     #: Whether the exit, or the first of its tries, is forced: with `order.cancel_foreign = "forced"`, only forced exits
     #: cancel *foreign* orders.
@@ -144,9 +144,9 @@ class Hold:
     wait: timedelta
     #: Our entries and stops that have to be canceled before an exit, by the broker's order id.
     cancel: tuple[str, ...] = ()
-    #: Our orders whose end it waits for, where the position showed that it must. The worker looks them up if need be.
+    #: The stop orders whose end it waits for. The worker looks them up if no keeper does.
     waits_for: tuple[OrderUnderWay, ...] = ()
-    #: Limit closes of a person that rest, and whose place an exit takes when it can trade, by the broker's order id.
+    #: A person's limit closes that an exit replaces when it can trade, by the broker's order id.
     replaces: tuple[str, ...] = ()
     #: Orders that tradewire did not place and that have to be canceled before an exit.
     cancel_foreign: tuple[BrokerOrder, ...] = ()

@@ -28,7 +28,7 @@ _UNDER_WAY_WAIT = timedelta(seconds=0.5)
 
 
 def decide(case: Case) -> Verdict:
-    """Decide on one case. A signal that reduces the broker's position is an exit; every other one is an entry."""
+    """Decide on one case. A signal that reduces the position is an exit, any other an entry or a stop order."""
     refused = _refused(case)
     if refused:
         return Skip(reasons=tuple(refused))
@@ -91,7 +91,7 @@ def wait_for_symbol(
         executor: Its executor.
         under_way: Our other orders in the symbol that may still fill.
         closes: The signal is an exit: it reduces the position, or may do nothing else.
-        has_to_close: A part of the position, or an order of *under_way*, is the exit's own to close.
+        has_to_close: The exit may close a part of the position, or what an entry of *under_way* fills.
     """
     # An exit that has nothing to close waits for no order and cancels none: it is skipped.
     if not has_to_close and not may_enter(signal, executor):
@@ -138,7 +138,7 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
 
 
 def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:
-    """Return whether a part of the position, or of a working entry, is the signal's own to close."""
+    """Return whether the signal may close a part of the position, or what a working entry fills."""
     if closable(case, side, held) > 0:
         return True
     whole, either = closes_the_account(case.executor, case.signal.source), case.signal.action in EITHER_SIDE
@@ -151,7 +151,7 @@ def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:
 
 
 def _wait_for(blocking: tuple[OrderUnderWay, ...], *, cancels: bool = True) -> Hold:
-    """Wait for orders that may still change the position. Cancel the entries among them, and replace limit closes."""
+    """Wait for orders that may still change the position. With *cancels*, cancel entries and replace limit closes."""
     first = blocking[0]
     ended = blocking if cancels else ()
     return Hold(

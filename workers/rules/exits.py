@@ -21,7 +21,7 @@ from workers.rules.orders import exit_limit, time_in_force
 from workers.rules.protection import hold_for_protections
 from workers.rules.requested_size import exit_step, exit_units
 
-#: If the limit order of an exit does not fill or is blocked for this long, a market order follows.
+#: After this long without a fill, a market order follows an exit's limit order, unless a person gave the limit.
 RESTS_AT_MOST = timedelta(seconds=15)
 #: The sources of exits that are repeated until the account's whole position is closed, whichever strategy opened it.
 CLOSES_THE_ACCOUNT = frozenset({f"{OWN}flatten", f"{OWN}flat_by"})
@@ -44,7 +44,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     most = closable(case, side, held)
     if most <= 0:
         facts = {"held": held, "strategy": case.signal.strategy or "none", "own": 0, "held_by": _others(case, held)}
-        # Sent as an entry, it would sell, or buy back, what other strategies hold.
+        # As an entry, it would trade against other strategies' holdings.
         code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts={"symbol": case.signal.symbol, **facts}),))
     waits = _too_young(case)

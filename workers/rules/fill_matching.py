@@ -94,7 +94,7 @@ def _is_open(fill: KnownFill) -> bool:
 
 
 def _replaced(report: FillReport, others: Sequence[KnownFill], filled: Decimal) -> tuple[str, ...]:
-    """Return the stream's fills that cannot all be true beside the activities: together they would exceed the order.
+    """Return the stream's fills if they and the activities together exceed the order's filled quantity.
 
     So when the activities add up to the order's filled quantity, no fill of the stream is left.
     """
@@ -106,7 +106,7 @@ def _replaced(report: FillReport, others: Sequence[KnownFill], filled: Decimal) 
 
 
 def _is_explained(report: FillReport, others: Sequence[KnownFill], filled: Decimal) -> bool:
-    """Return whether other fills leave no room for this fill of the stream, so that it must be one of them."""
+    """Return whether this fill of the stream must be one of the others, because they leave no room for it."""
     if _sum(others) + report.quantity <= filled:
         return False
     if report.cumulative_quantity is not None:

@@ -18,8 +18,8 @@ _SIGNALS_PER_SYMBOL = 3
 #: For drills with exits: about how often each symbol is opened and closed, and the fewest and most open positions.
 _PAIRS_PER_SYMBOL = 4
 _FEWEST_OPEN, _MOST_OPEN = 3, 12
-#: One of so many signals has a stop, if it is a buy. The price never reaches the stop.
-_BUYS_PER_STOP = 2
+#: Every second signal has a stop, if it is a buy. The price never reaches it.
+_SIGNALS_PER_STOP = 2
 STOP = 10
 #: A close picks one of this many positions: those that have been open for the longest.
 _OLDEST = 3
@@ -85,7 +85,7 @@ def make_pairs(seed: int, count: int) -> list[dict[str, Any]]:
             opened.append(symbol)
             figures = {"confidence": dice.randint(73, 99), "entry_price": PRICE, "quantity": dice.randint(1, 5)}
             body = {"symbol": symbol, "action": "BUY", **figures}
-            if number % _BUYS_PER_STOP == 0:
+            if number % _SIGNALS_PER_STOP == 0:
                 body["stop_price"] = STOP
         signals.append({"source_id": f"{number:06d}", **body})
     return signals

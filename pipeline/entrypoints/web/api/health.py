@@ -48,5 +48,5 @@ async def _may_read(context: WebContext, request: Request) -> bool:
     try:
         return await may_read(context.gate, request)
     except (RecordUnavailable, ApiError):
-        # The token cannot be looked up now. A process monitor needs the status code all the same.
+        # The token cannot be checked now. A process monitor still gets the status code.
         return False
