@@ -81,7 +81,7 @@ def test_a_stop_that_the_broker_does_not_show_any_more_is_placed_again(core: Cor
     core.runtimes["argo"].broker.cancel(order["id"])
     until(lambda: not stop_orders(core))
     core.rows("UPDATE execution SET state = 'dead', reason_code = 'order_vanished' WHERE state = 'accepted'")
-    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '2 hours'")
 
     assert keeper(core).run_once() == 1
 
@@ -89,7 +89,7 @@ def test_a_stop_that_the_broker_does_not_show_any_more_is_placed_again(core: Cor
 def test_a_coin_whose_fee_was_taken_from_the_coins_counts_as_protected(core: Core) -> None:
     order = protected(core, "ETH/USD", quantity=1, stop=90)
     # The pause between two stop orders is over.
-    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '2 hours'")
 
     assert Decimal(order["qty"]) == Decimal("0.9975")
     assert keeper(core).run_once() == 0

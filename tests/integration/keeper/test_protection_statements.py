@@ -18,7 +18,7 @@ def unprotected(core: Core) -> dict[str, Any]:
     order = protected(core)
     core.runtimes["argo"].broker.cancel(order["id"])
     until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
-    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes' WHERE state = 'canceled'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '2 hours' WHERE state = 'canceled'")
     return order
 
 
@@ -91,7 +91,7 @@ def test_a_stop_of_one_strategy_that_a_person_canceled_concerns_no_other_one(cor
     for order in stop_orders(core):
         core.runtimes["argo"].broker.cancel(order["id"])
     until(lambda: core.follower().run_once() or {row["state"] for row in protections(core)} == {"canceled"})
-    core.rows("UPDATE execution SET created_at = created_at - interval '10 minutes' WHERE state = 'canceled'")
+    core.rows("UPDATE execution SET created_at = created_at - interval '2 hours' WHERE state = 'canceled'")
 
     assert keeper(core).run_once() == 1
     assert core.rows("SELECT strategy FROM signal WHERE source = 'tradewire:protect' ORDER BY recorded_at DESC")[0] == {
