@@ -313,8 +313,8 @@ WHERE role = 'keeper'
     AND lease_until > clock_timestamp()
 
 -- name: unprotected_positions
--- Holdings with a stop that no stop order covers in full, while no exit works. Those whose stop a person canceled after
--- the last entry are left out.
+-- Holdings with a stop that no stop order covers in full, while no exit works other than a person's limit close, which may
+-- rest for hours. Those whose stop a person canceled after the last entry with a stop are left out.
 SELECT a.executor_id, h.symbol, h.strategy, h.quantity, h.stop_price, resting.quantity AS protected
 FROM account_snapshot AS a
 JOIN holding AS h USING (account_number)
@@ -358,11 +358,13 @@ WHERE a.executor_id = ANY(%(executor_ids)s)
         SELECT
         FROM broker_order AS o
         JOIN execution AS e USING (execution_id)
+        JOIN signal AS s USING (signal_id)
         WHERE o.executor_id = a.executor_id
             AND o.symbol = h.symbol
             AND o.role = 'exit'
             AND o.ended_at IS NULL
             AND e.state IN ('accepted', 'partially_filled')
+            AND NOT (s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL)
     )
 ORDER BY h.opened_at
 LIMIT %(limit)s

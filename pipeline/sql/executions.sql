@@ -68,6 +68,7 @@ RETURNING e.execution_id
 -- name: takeable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
+    s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL AS may_rest,
     coalesce(s.quantity, s.notional, s.equity_percent) IS NULL AND coalesce(s.close_percent, 100) = 100
         AND NOT (s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL) AS is_whole
 FROM execution AS e
@@ -188,7 +189,8 @@ LIMIT %(limit)s
 -- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT
 -- ends every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
--- (*ends_own*). A stop order that was not sent is ended too: the keeper places one for what is left. An entry that was
+-- (*ends_own*). A stop order that was not sent is ended too, since the keeper places one for what is left; but not by a
+-- person's limit close (*may_rest*), which would hold the quantity for hours. An entry that was
 -- sent is held only after the broker has answered that it has no such order. If the order is found after all, it is a
 -- late order.
 WITH held AS (
@@ -219,7 +221,7 @@ WITH held AS (
         AND e.symbol = %(symbol)s
         AND e.seq < %(seq)s
         AND e.state IN ('queued', 'held')
-        AND ((e.action <> %(action)s AND s.intent <> 'close') OR s.source = 'tradewire:protect')
+        AND ((e.action <> %(action)s AND s.intent <> 'close') OR (s.source = 'tradewire:protect' AND NOT %(may_rest)s))
         AND (
             (%(has_to_close)s AND s.source = 'tradewire:protect')
             OR (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))

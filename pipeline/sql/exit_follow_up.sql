@@ -13,6 +13,8 @@ SELECT o.execution_id, o.generation, o.quantity, o.filled_quantity, o.rest, o.li
             AND later.seq > e.seq
             AND later.state NOT IN ('skipped', 'dead', 'discarded')
             AND exit.intent <> 'open'
+            -- A stop order takes the place of no close.
+            AND exit.source <> 'tradewire:protect'
             AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
     ) AS is_replaced
 FROM broker_order AS o
@@ -119,6 +121,7 @@ WHERE o.executor_id = %(executor_id)s
                 AND later.state IN ('queued', 'held')
                 AND later.waits_for_symbol
                 AND exit.intent <> 'open'
+                AND exit.source <> 'tradewire:protect'
                 AND (lower(later.action::text) = o.side OR later.action IN ('FLAT', 'REVERSE'))
         )
         ELSE o.accepted_at < clock_timestamp() - %(at_most)s::interval

@@ -2,7 +2,8 @@
 -- Each strategy's holding with a stop whose resting stop orders do not protect exactly its quantity. Left out are:
 -- symbols with an entry that may fill, since the broker refuses a stop beside it; symbols with an exit that is due,
 -- working or about to be repeated, since it would cancel the stop; symbols with a stop that is being sent; and holdings
--- whose stop a person canceled after the last change of the holding by an entry.
+-- whose stop a person canceled after the last entry with a stop. A person's limit close may rest for hours, so what it
+-- does not hold needs a stop meanwhile.
 SELECT h.account_number, h.symbol, h.strategy, h.quantity, h.stop_price, h.opened_at, resting.quantity AS protected,
     resting.order_ids
 FROM account_snapshot AS a
@@ -32,11 +33,17 @@ WHERE a.executor_id = %(executor_id)s
         SELECT
         FROM broker_order AS o
         JOIN execution AS e USING (execution_id)
+        JOIN signal AS s USING (signal_id)
         WHERE o.executor_id = a.executor_id
             AND o.symbol = h.symbol
             AND o.role IN ('entry', 'exit')
             AND (
-                (o.ended_at IS NULL AND o.may_exist AND e.state NOT IN ('dead', 'skipped', 'discarded'))
+                (
+                    o.ended_at IS NULL
+                    AND o.may_exist
+                    AND e.state NOT IN ('dead', 'skipped', 'discarded')
+                    AND NOT (s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND o.order_id IS NOT NULL)
+                )
                 -- For 5 s, the follow-up of an exit that has ended may record a further exit.
                 OR (o.follow_up AND o.ended_at > clock_timestamp() - interval '5 seconds')
             )
@@ -74,17 +81,30 @@ WHERE a.executor_id = %(executor_id)s
     )
 
 -- name: tries
--- How many stop orders were recorded for a holding since it was opened, how many of those of the last hour came to nothing
--- without a cancel of ours, and how long ago the newest was decided or ended.
+-- How many stop orders were recorded for a holding since it was opened, under a former name of the executor too, how
+-- many of those of the last hour came to nothing without a cancel of ours, and how long ago the newest was decided or
+-- ended. Those from before the end of an exit do not count: its order may have held the quantity.
 SELECT count(*) AS number,
     count(*) FILTER (
-        WHERE e.created_at > clock_timestamp() - interval '1 hour'
+        WHERE e.executor_id = %(executor_id)s
+            AND e.created_at > greatest(clock_timestamp() - interval '1 hour', (
+                SELECT max(exit.ended_at)
+                FROM broker_order AS exit
+                WHERE exit.account_number = %(account_number)s
+                    AND exit.symbol = %(symbol)s
+                    AND exit.side = %(side)s
+                    AND exit.intended_at >= %(opened_at)s
+                    AND exit.may_exist
+                    AND exit.role = 'exit'
+            ))
             AND (
                 (e.state IN ('skipped', 'rejected', 'dead') AND e.reason_code <> 'superseded')
                 OR (e.state IN ('canceled', 'expired') AND o.cancel_asked_at IS NULL)
             )
     ) AS failed,
-    clock_timestamp() - max(coalesce(e.ended_at, e.decided_at, e.created_at)) AS since_last
+    clock_timestamp() - max(coalesce(e.ended_at, e.decided_at, e.created_at)) FILTER (
+        WHERE e.executor_id = %(executor_id)s
+    ) AS since_last
 FROM signal AS s
 JOIN execution AS e USING (signal_id)
 LEFT JOIN broker_order AS o USING (execution_id, generation)
@@ -92,7 +112,6 @@ WHERE s.symbol = %(symbol)s
     AND s.recorded_at >= %(opened_at)s
     AND s.source = 'tradewire:protect'
     AND coalesce(s.strategy, '') = %(strategy)s
-    AND e.executor_id = %(executor_id)s
 
 -- name: in_the_way
 -- Working entries that a stop order may not rest beside: those with a stop of which a part has been filled for *after*,

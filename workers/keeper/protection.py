@@ -16,6 +16,7 @@ from pipeline.store.record import Record
 from pipeline.store.statements import sql
 from workers.account.runtime import ExecutorRuntime
 from workers.execution.cancels import ask_to_cancel
+from workers.rules.orders import side_of
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,10 @@ class _Unprotected:
     #: The quantity of the resting stop orders, and their ids at the broker.
     protected: Decimal
     order_ids: list[str]
+
+    @property
+    def action(self) -> Action:
+        return Action.SELL if self.quantity > 0 else Action.BUY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +95,9 @@ class Protection:
             return False
         key = {
             "executor_id": self.runtime.executor.id,
+            "account_number": holding.account_number,
             "symbol": holding.symbol,
+            "side": side_of(holding.action).value,
             "strategy": holding.strategy,
             "opened_at": holding.opened_at,
         }
@@ -103,7 +110,7 @@ class Protection:
             # Of two keepers that record the same stop order, the second records nothing.
             "source_id": f"{holding.account_number}-{holding.symbol}-{holding.strategy}-{opened_ms}-{number}",
             "symbol": holding.symbol,
-            "action": Action.SELL if holding.quantity > 0 else Action.BUY,
+            "action": holding.action,
             "intent": Intent.CLOSE,
             "stop_price": holding.stop_price,
             "executors": [self.runtime.executor.id],

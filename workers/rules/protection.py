@@ -31,7 +31,8 @@ def protections(orders: Iterable[OrderUnderWay]) -> tuple[OrderUnderWay, ...]:
 def decide_protection(case: Case) -> Verdict | None:
     """Return the stop order of the signal's strategy; None if the price has passed the stop: close at once.
 
-    The order is skipped while an entry or an exit of the symbol works. The keeper records another one afterwards.
+    The order is skipped while an entry or an exit of the symbol works, unless that is a person's limit close, which may
+    rest for hours. The keeper records another one afterwards.
     """
     side = _side(case)
     waits = _refusal(case, side)
@@ -114,7 +115,9 @@ def _side(case: Case) -> OrderSide:
 
 
 def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:
-    others = [order for order in case.under_way if order.role is not Role.PROTECTION]
+    others = [
+        order for order in case.under_way if order.role is not Role.PROTECTION and not (order.rests and order.order_id)
+    ]
     if others:
         facts = {"order_id": others[0].order_id, "order_status": others[0].order_status or "unknown"}
         return Skip(reasons=(Reason(code=Code.ORDER_UNDER_WAY, facts=facts),))
