@@ -34,6 +34,8 @@ class StrategyHolding:
     recorded: Decimal = _ZERO
     #: When the last fill in the symbol was recorded, of any strategy.
     changed_at: datetime | None = None
+    #: The stop of its newest entry that gave one.
+    stop_price: Decimal | None = None
     #: The signed quantities of the other strategies that hold the symbol.
     others: Mapping[str, Decimal] = field(default_factory=dict)
 

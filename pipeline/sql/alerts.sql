@@ -352,6 +352,7 @@ WHERE a.executor_id = ANY(%(executor_ids)s)
                     AND later.symbol = o.symbol
                     AND later.strategy = o.strategy
                     AND later.role = 'entry'
+                    AND later.stop_price IS NOT NULL
             )
     )
     AND NOT EXISTS (

@@ -77,6 +77,7 @@ WHERE a.executor_id = %(executor_id)s
                     AND later.symbol = o.symbol
                     AND later.strategy = o.strategy
                     AND later.role = 'entry'
+                    AND later.stop_price IS NOT NULL
             )
     )
 
@@ -165,6 +166,7 @@ WHERE o.executor_id = %(executor_id)s
                                         AND later.symbol = h.symbol
                                         AND later.strategy = h.strategy
                                         AND later.role = 'entry'
+                                        AND later.stop_price IS NOT NULL
                                 )
                             )
                         )
@@ -198,3 +200,24 @@ WHERE o.executor_id = %(executor_id)s
             AND h.strategy = o.strategy
             AND CASE o.side WHEN 'sell' THEN h.quantity > 0 ELSE h.quantity < 0 END
     )
+
+-- name: passed
+-- Working stop orders in coins whose limit the price has passed, by a reading after they were placed: they would be filled
+-- only if the price came back.
+SELECT o.order_id
+FROM broker_order AS o
+JOIN execution AS e USING (execution_id)
+JOIN account_snapshot AS a ON a.executor_id = o.executor_id AND a.account_number = o.account_number
+CROSS JOIN LATERAL jsonb_array_elements(a.positions) AS p
+WHERE o.executor_id = %(executor_id)s
+    AND o.ended_at IS NULL
+    AND o.role = 'protection'
+    AND o.order_id IS NOT NULL
+    AND o.limit_price IS NOT NULL
+    AND e.state IN ('accepted', 'partially_filled')
+    AND a.taken_at > o.accepted_at
+    AND p ->> 'symbol' = o.symbol
+    AND CASE o.side
+        WHEN 'sell' THEN (p ->> 'current_price')::numeric < o.limit_price
+        ELSE (p ->> 'current_price')::numeric > o.limit_price
+    END

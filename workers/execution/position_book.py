@@ -71,6 +71,7 @@ def strategy_holding(rows: Sequence[BookRow], signal: SignalRow) -> StrategyHold
         opened_at=None if own is None else own.opened_at,
         recorded=sum((row.quantity for row in here), _ZERO),
         changed_at=max((row.changed_at for row in here if row.changed_at is not None), default=None),
+        stop_price=None if own is None else own.stop_price,
         others={str(row.strategy): row.quantity for row in here if row is not own and row.quantity},
     )
 

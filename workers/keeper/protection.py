@@ -84,6 +84,9 @@ class Protection:
             ask_to_cancel(self.record, self.runtime.urgent, entry.order_id, reason=Code(entry.reason))
         for order_id in self.record.all(str, sql("protection", "outlived"), values):
             ask_to_cancel(self.record, self.runtime.urgent, order_id, reason=Code.NO_POSITION)
+        for order_id in self.record.all(str, sql("protection", "passed"), values):
+            # The next execution closes the position at the market.
+            ask_to_cancel(self.record, self.runtime.urgent, order_id, reason=Code.SUPERSEDED)
         found = self.record.all(_Unprotected, sql("protection", "unprotected"), {"executor_id": executor_id})
         return sum(self._protect(each) for each in found)
 

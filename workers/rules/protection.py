@@ -13,7 +13,7 @@ from pipeline.store.rows import OrderRow, OrderUnderWay, Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.coin_fees import covered, held_of
 from workers.rules.exit_forms import taken
-from workers.rules.orders import reduces
+from workers.rules.orders import reduces, side_of
 from workers.rules.sizing import limit_price
 from workers.rules.stale_position import hold_lagging
 
@@ -34,12 +34,13 @@ def decide_protection(case: Case) -> Verdict | None:
     The order is skipped while an entry or an exit of the symbol works, unless that is a person's limit close, which may
     rest for hours. The keeper records another one afterwards.
     """
-    side = _side(case)
+    side = side_of(case.signal.action)
     waits = _refusal(case, side)
     if waits is not None:
         return waits
     left = _unprotected(case, side)
-    stop = case.signal.stop_price
+    # A later entry may have changed the stop of the holding meanwhile.
+    stop = case.own.stop_price or case.signal.stop_price
     if left <= 0 or stop is None:
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol, "unprotected": left}),))
     if _has_passed(case, side, stop):
@@ -108,10 +109,6 @@ def hold_ended_stop(case: Case) -> Hold | None:
         return None
     facts = {"order_id": gone[0].order_id, "order_status": gone[0].order_status or "unknown"}
     return Hold(reason=Reason(code=Code.ORDER_UNDER_WAY, facts=facts), wait=2 * _SOON, waits_for=tuple(gone))
-
-
-def _side(case: Case) -> OrderSide:
-    return OrderSide.SELL if case.own.quantity > 0 else OrderSide.BUY
 
 
 def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:

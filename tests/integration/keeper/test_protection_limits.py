@@ -153,6 +153,81 @@ def test_an_exit_gets_past_the_stop_that_the_executor_placed_under_its_former_na
     steps_until(core, lambda: core.state(sale) == "filled")
 
 
+def test_a_holding_gets_a_stop_order_after_its_executor_was_renamed(core: Core) -> None:
+    order = protected(core)
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    core.rows("UPDATE broker_order SET executor_id = 'former' WHERE role = 'protection'")
+    core.rows("UPDATE execution SET executor_id = 'former' WHERE state = 'canceled'")
+
+    [again] = steps_until(core, lambda: stop_orders(core))
+
+    assert again["qty"] == "10"
+
+
+def test_an_entry_without_a_stop_leaves_the_holding_its_stop(core: Core) -> None:
+    for quantity, stop in ((10, 90), (5, None)):
+        entry = core.send("AAPL", quantity=quantity, stop_price=stop)
+        core.run(entry)
+        followed(core, entry, "filled")
+
+    [order] = steps_until(core, lambda: stop_orders(core))
+
+    assert (order["qty"], order["stop_price"]) == ("15", "90")
+
+
+def test_an_entry_without_a_stop_brings_no_stop_back_that_a_person_canceled(core: Core) -> None:
+    order = protected(core)
+    core.rows("UPDATE broker_order SET cancel_requested_at = clock_timestamp() WHERE order_id = %s", [order["id"]])
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: core.follower().run_once() or protections(core)[0]["state"] == "canceled")
+    entry = core.send("AAPL", quantity=5)
+    core.run(entry)
+    followed(core, entry, "filled")
+
+    assert (keeper(core).run_once(), alerts(core)) == (0, [])
+
+
+def test_a_holding_that_was_opened_again_without_a_stop_has_none(core: Core) -> None:
+    protected(core)
+    sale = core.send("AAPL", "SELL", entry_price=100)
+    steps_until(core, lambda: core.state(sale) == "filled")
+    core.rows("UPDATE broker_order SET follow_up = false")
+    entry = core.send("AAPL", quantity=5)
+    core.run(entry)
+    followed(core, entry, "filled")
+
+    assert (keeper(core).run_once(), alerts(core)) == (0, [])
+
+
+def test_an_entry_is_canceled_beside_a_stop_that_the_broker_does_not_show_any_more(core: Core) -> None:
+    order = protected(core)
+    core.runtimes["argo"].broker.cancel(order["id"])
+    until(lambda: not stop_orders(core))
+    core.rows("UPDATE execution SET state = 'dead', reason_code = 'order_vanished' WHERE state = 'accepted'")
+    resting = core.send("AAPL", quantity=1, entry_price=95)
+    core.run(resting)
+    followed(core, resting, "accepted")
+    core.rows("UPDATE holding SET changed_at = changed_at - interval '3 seconds'")
+
+    steps_until(core, lambda: core.state(resting) == "canceled")
+
+    assert core.execution(resting)["reason_code"] == Code.STOP_MISSING
+
+
+def test_a_price_beyond_the_limit_of_a_coins_stop_closes_the_position_at_the_market(core: Core) -> None:
+    order = protected(core, "ETH/USD", quantity=1, stop=90)
+    core.prices(**{"ETH/USD": 80})
+    keeper(core).run_once()
+    # The last reading is from before the stop order.
+    assert core.rows("SELECT 1 FROM broker_order WHERE cancel_asked_at IS NOT NULL") == []
+    core.runtimes["argo"].snapshots.read()
+
+    steps_until(core, lambda: positions(core) == {})
+
+    assert {each["id"]: each["status"] for each in core.orders()}[order["id"]] == "canceled"
+
+
 def alerts(core: Core) -> list[str]:
     found = core.record.run(lambda connection: unprotected_positions(connection, core.executors))
     return [each.key.removeprefix("unprotected_position:") for each in found.raised]
