@@ -33,10 +33,14 @@ WHERE e.execution_id = old.execution_id
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an earlier execution that is held for more than another second.
+            -- A stop order does not wait for an earlier execution that is held for more than another second, nor for an
+            -- entry that no worker has: behind entries of other symbols, that may wait for a minute.
             AND NOT (
-                earlier.state = 'held'
-                AND earlier.due_at > clock_timestamp() + interval '1 second'
+                earlier.state IN ('queued', 'held')
+                AND (
+                    (earlier.state = 'held' AND earlier.due_at > clock_timestamp() + interval '1 second')
+                    OR (earlier.action IN ('BUY', 'SELL') AND earlier.action <> e.action)
+                )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
             )
     )
@@ -56,10 +60,14 @@ WHERE e.execution_id = %(execution_id)s
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an earlier execution that is held for more than another second.
+            -- A stop order does not wait for an earlier execution that is held for more than another second, nor for an
+            -- entry that no worker has: behind entries of other symbols, that may wait for a minute.
             AND NOT (
-                earlier.state = 'held'
-                AND earlier.due_at > clock_timestamp() + interval '1 second'
+                earlier.state IN ('queued', 'held')
+                AND (
+                    (earlier.state = 'held' AND earlier.due_at > clock_timestamp() + interval '1 second')
+                    OR (earlier.action IN ('BUY', 'SELL') AND earlier.action <> e.action)
+                )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
             )
     )

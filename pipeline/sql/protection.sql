@@ -116,27 +116,28 @@ WHERE s.symbol = %(symbol)s
 
 -- name: in_the_way
 -- Working entries that a stop order may not rest beside: those with a stop of which a part has been filled for *after*,
--- and those in whose symbol a holding has been without its stop order for *after*, unless a person canceled that.
+-- and those in whose symbol a holding has been without its stop order for *after*, unless a person canceled that. A holding
+-- that the entry itself goes on changing counts from the entry's first fill.
 SELECT o.order_id, CASE WHEN o.filled_quantity > 0 THEN 'partly_filled' ELSE 'stop_missing' END AS reason
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT
+        FROM fill AS f
+        WHERE f.execution_id = o.execution_id
+            AND f.generation = o.generation
+            AND f.voided_at IS NULL
+            AND f.recorded_at < clock_timestamp() - %(after)s::interval
+    ) AS partly
+) AS filled
 WHERE o.executor_id = %(executor_id)s
     AND o.ended_at IS NULL
     AND o.role = 'entry'
     AND o.order_id IS NOT NULL
     AND e.state IN ('accepted', 'partially_filled')
     AND (
-        (
-            o.stop_price IS NOT NULL
-            AND EXISTS (
-                SELECT
-                FROM fill AS f
-                WHERE f.execution_id = o.execution_id
-                    AND f.generation = o.generation
-                    AND f.voided_at IS NULL
-                    AND f.recorded_at < clock_timestamp() - %(after)s::interval
-            )
-        )
+        (o.stop_price IS NOT NULL AND filled.partly)
         OR EXISTS (
             SELECT
             FROM holding AS h
@@ -144,7 +145,7 @@ WHERE o.executor_id = %(executor_id)s
                 AND h.symbol = o.symbol
                 AND h.quantity <> 0
                 AND h.stop_price IS NOT NULL
-                AND h.changed_at < clock_timestamp() - %(after)s::interval
+                AND (filled.partly OR h.changed_at < clock_timestamp() - %(after)s::interval)
                 AND NOT EXISTS (
                     SELECT
                     FROM broker_order AS stop

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.model.reasons import Code
 from tests.factories import Core, until
 from tests.integration.keeper.protecting import keeper, protected, protections, run_due, step, steps_until, stop_orders
 from tests.integration.keeper.test_stops import followed
@@ -145,6 +146,20 @@ def test_a_partly_filled_entry_without_a_stop_works_on(core: Core) -> None:
     assert core.state(entry) == "partially_filled"
 
 
+def test_an_entry_that_fills_slowly_keeps_no_stop_of_its_holding_away(core: Core) -> None:
+    core.prices(AAPL=100)
+    bought(core, stop_price=90)
+    core.faults({"on": "submit", "kind": "partial_fill", "seconds": 3600, "count": 1})
+    added = core.send("AAPL", quantity=10)
+    core.run(added)
+    followed(core, added, "partially_filled")
+    core.rows("UPDATE fill SET recorded_at = recorded_at - interval '3 seconds'")
+
+    [order] = steps_until(core, lambda: stop_orders(core))
+
+    assert (order["qty"], core.state(added)) == ("15", "canceled")
+
+
 def test_a_stop_overtakes_an_exit_only_until_that_is_due(core: Core) -> None:
     unprotected(core)
     sale = held_exit(core, due_in="1 hour")
@@ -155,6 +170,18 @@ def test_a_stop_overtakes_an_exit_only_until_that_is_due(core: Core) -> None:
     assert core.run(waiting)["state"] == "queued"
     core.rows("UPDATE execution SET due_at = due_at + interval '1 hour' WHERE execution_id = %s", [sale])
     assert core.run(waiting)["state"] == "accepted"
+
+
+def test_a_stop_overtakes_an_entry_that_no_worker_has(core: Core) -> None:
+    core.prices(AAPL=100)
+    bought(core, stop_price=90)
+    added = core.send("AAPL", quantity=1)
+    keeper(core).run_once()
+    [stop] = protections(core)
+
+    assert core.run(stop["execution_id"])["state"] == "accepted"
+    core.runtimes["argo"].snapshots.read()
+    assert core.run(added)["reason_code"] == Code.STOP_RESTS
 
 
 def test_an_exit_ends_the_waiting_stop_of_another_strategy(core: Core) -> None:
