@@ -124,7 +124,10 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
     side = OrderSide(intent.side)
     others = tuple(order for order in case.under_way if order.role is not Role.PROTECTION)
     whole = closes_the_account(case.executor, case.signal.source)
-    waits = _wait_for(others) if others else hold_for_protections(case, side, whole=whole) or hold_lagging(case, side)
+    closed = not_again(case, intent)
+    # While the market is closed, the stop stays.
+    stopped = None if closed is not None else hold_for_protections(case, side, whole=whole)
+    waits = _wait_for(others) if others else stopped or hold_lagging(case, side)
     if waits is not None:
         return waits
     held = case.position.quantity if case.position else Decimal(0)
@@ -134,7 +137,7 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
         # This order cannot change, so another one closes the rest.
         code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts=facts),))
-    return not_again(case, intent)
+    return closed
 
 
 def _has_to_close(case: Case, side: OrderSide, held: Decimal) -> bool:

@@ -56,15 +56,15 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     closed = hold_exit(case, limited=limited)
     if closed is not None:
         return closed
-    stopped = hold_for_protections(case, side, whole=closes_the_account(case.executor, case.signal.source))
-    if stopped is not None:
-        return stopped
     limit = exit_limit(case, side, price) if limited and price is not None else None
     quantity = exit_units(case, most, per_unit=limit or reference)
     if quantity <= 0:
         least = exit_step(case, most)
         code = Code.BELOW_MINIMUM_QUANTITY if least < 1 else Code.BELOW_ONE_SHARE
         return Skip(reasons=(Reason(code=code, facts={"held": most, "least": least}),))
+    stopped = hold_for_protections(case, side, whole=closes_the_account(case.executor, case.signal.source))
+    if stopped is not None:
+        return stopped
     go = Go(
         role=Role.EXIT,
         side=side,

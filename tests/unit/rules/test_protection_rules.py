@@ -152,3 +152,39 @@ def test_an_entry_is_refused_beside_a_stop_of_the_other_side() -> None:
 def test_an_entry_waits_while_a_stop_rests_whose_position_is_gone() -> None:
     assert held_for(decide(case(signal("BUY"), own=own(0), under_way=(stop(),)))) == "order_under_way"
     assert held_for(decide(case(signal("SELL"), own=own(0), under_way=(stop(),), order=SHORT))) == "order_under_way"
+
+
+def test_a_resting_limit_close_leaves_the_rest_to_the_stop() -> None:
+    close = earlier("sell", Role.EXIT, rests=True)
+    held = replace(position(10), available=Decimal(6))
+
+    assert go(decide(case(protection(), held=10, own=own(10), position=held, under_way=(close,)))).quantity == 6
+    sending = replace(close, order_id=None)
+    assert codes(decide(case(protection(), held=10, own=own(10), under_way=(sending,)))) == ["order_under_way"]
+
+
+def test_a_stop_has_the_price_of_the_newest_entry() -> None:
+    changed = replace(own(10), stop_price=Decimal(95))
+
+    assert go(decide(case(protection(), held=10, own=changed))).stop_price == 95
+
+
+def test_a_stop_for_a_long_position_is_not_placed_for_a_short_one() -> None:
+    sent = protection(stop_price=Decimal(120))
+
+    assert codes(decide(case(sent, held=-10, own=own(-10), order=SHORT))) == ["no_position"]
+
+
+def test_an_exit_of_less_than_one_share_leaves_the_stop_alone() -> None:
+    sale = signal("SELL", intent=Intent.CLOSE, close_percent=Decimal(5))
+
+    assert codes(decide(case(sale, held=10, own=own(10), under_way=(stop(),)))) == ["below_one_share"]
+
+
+def test_an_exit_that_is_sent_again_leaves_the_stop_alone_while_the_market_is_closed() -> None:
+    closed = replace(OPEN, is_open=False)
+    seen = case(signal("SELL"), held=10, own=own(10), under_way=(stop(),), market=closed)
+
+    again: Any = still_go(seen, earlier("sell", Role.EXIT))
+
+    assert (held_for(again), again.cancel) == ("market_closed", ())
