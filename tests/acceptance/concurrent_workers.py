@@ -54,8 +54,9 @@ _LIMITS: dict[str, object] = dict.fromkeys(
 # The most rounds of `use_up`. Each round uses up a part of what is left of a limit, so this many suffice.
 _ROUNDS = 12
 # An ended order with `follow_up` set counts too, because the keeper still has to check it.
+# Stop orders go on resting.
 _GOING_ON = (
-    "SELECT execution_id FROM execution WHERE state IN "
+    "SELECT execution_id FROM execution JOIN signal USING (signal_id) WHERE source <> 'tradewire:protect' AND state IN "
     "('queued', 'held', 'submitting', 'unknown', 'accepted', 'partially_filled') "
     "UNION ALL SELECT execution_id FROM broker_order WHERE follow_up LIMIT 1"
 )
@@ -164,7 +165,7 @@ def use_up(core: Core, signals: Callable[[], list[dict[str, Any]]]) -> int:
 
 
 def _intents(core: Core) -> int:
-    count: int = core.rows("SELECT count(*) AS n FROM broker_order")[0]["n"]
+    count: int = core.rows("SELECT count(*) AS n FROM broker_order WHERE role = 'entry'")[0]["n"]
     return count
 
 
@@ -212,8 +213,11 @@ def worth(held: Mapping[str, Decimal], *, only: Collection[str] | None = None) -
 
 
 def reasons(core: Core) -> dict[str, int]:
-    """Return the number of executions by reason."""
-    rows = core.rows("SELECT state::text, reason_code, count(*) AS n FROM execution GROUP BY 1, 2")
+    """Return the number of executions by reason, without those of stop orders."""
+    rows = core.rows(
+        "SELECT state::text, reason_code, count(*) AS n FROM execution JOIN signal USING (signal_id) "
+        "WHERE source <> 'tradewire:protect' GROUP BY 1, 2"
+    )
     return {row["reason_code"] or row["state"]: row["n"] for row in rows}
 
 

@@ -178,12 +178,13 @@ def test_what_may_be_lost_and_what_may_be_bought_is_used_up_and_never_exceeded(
         """Return a stop that is 10 % below the price for every second symbol, and 2 % below it for the others."""
         return str(price_of(symbol) * Decimal("0.9" if SYMBOLS.index(symbol) % 2 else "0.98"))
 
-    play(core, processes, many_signals(stop_price=stop))
-    sent = result(core, SIGNALS + use_up(core, lambda: one_of_each(stop_price=stop)))
+    # One entry a symbol: beside the stop order of its holding, the next one is skipped whatever the limit says.
+    play(core, processes, one_of_each(stop_price=stop))
+    sent = result(core, len(SYMBOLS) + use_up(core, lambda: one_of_each(stop_price=stop)))
 
     worth_of_one = price if limit == "buying_power_percent" else (lambda entry: entry.risk / entry.quantity)
     assert close_to(Decimal(most), most_at_once(sent, worth_of_one))
-    assert set(reasons(core)) == {"filled", code}
+    assert set(reasons(core)) - {"stop_rests"} == {"filled", code}
 
 
 def test_an_idea_sent_twenty_times_at_once_is_ordered_once(make_core: MakeCore, processes: Processes) -> None:
