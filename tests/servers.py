@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import uuid
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import redis
 from psycopg import sql
 
 from tests.embedded_server import EmbeddedServer
+from tests.folders import server_home
 
 _TEMPLATE = "tradewire_template"
 #: The number of databases that are prepared for the next tests.
@@ -26,10 +25,9 @@ _AHEAD = 2
 
 @pytest.fixture(scope="session")
 def servers_home() -> Iterator[Path]:
-    """A separate folder, because PostgreSQL's user cannot enter pytest's temporary folders."""
-    home = Path(tempfile.mkdtemp(prefix="tradewire-"))
-    yield home
-    shutil.rmtree(home, ignore_errors=True)
+    """The folder of the session's servers."""
+    with server_home() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")

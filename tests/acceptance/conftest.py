@@ -10,20 +10,21 @@ import psutil
 import pytest
 
 from tests.acceptance.system import System
+from tests.folders import server_home
 from tests.waiting import patience
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> Iterator[Callable[..., System]]:
+def system() -> Iterator[Callable[..., System]]:
     """Make systems in folders of this test, and end their processes after it."""
-    with _systems(tmp_path) as make:
+    with server_home() as folder, _systems(folder) as make:
         yield make
 
 
 @pytest.fixture(scope="module")
-def shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
+def shared_system() -> Iterator[Callable[..., System]]:
     """Make systems that the tests of a module share, and end their processes after the last one."""
-    with _systems(tmp_path_factory.mktemp("shared")) as make:
+    with server_home() as folder, _systems(folder) as make:
         yield make
 
 

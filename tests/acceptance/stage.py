@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,6 +18,7 @@ import psutil
 from tests.acceptance.system import System, a_signal
 from tests.embedded_server import EmbeddedServer
 from tests.exchange_fixtures import ExchangeProcess
+from tests.folders import server_home
 from tests.waiting import patience
 
 BOTH = ("argo", "prop_firm")
@@ -175,14 +174,13 @@ class Stage:
 @contextmanager
 def on_stage(exchange: ExchangeProcess, **environment: str) -> Iterator[Stage]:
     """Open a stage in a folder that PostgreSQL's user can enter, and remove it at the end."""
-    home = Path(tempfile.mkdtemp(prefix="tradewire-"))
-    stage = Stage(home, exchange, **environment)
-    try:
-        stage.open()
-        yield stage
-    finally:
-        stage.close()
-        shutil.rmtree(home, ignore_errors=True)
+    with server_home() as home:
+        stage = Stage(home, exchange, **environment)
+        try:
+            stage.open()
+            yield stage
+        finally:
+            stage.close()
 
 
 @contextmanager

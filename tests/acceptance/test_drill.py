@@ -11,40 +11,44 @@ from typing import Any
 
 import pytest
 
+from tests.folders import server_home
 from tests.waiting import patience
 
 SIGNALS = 120
 
 
 @pytest.fixture(scope="module")
-def drilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def drilled() -> dict[str, Any]:
     """One drill with a seed of its own."""
-    return drill(tmp_path_factory.mktemp("drill"))
+    return drill()
 
 
 @pytest.fixture(scope="module")
-def drilled_with_exits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def drilled_with_exits() -> dict[str, Any]:
     """One drill with exits, with a seed of its own."""
-    return drill(tmp_path_factory.mktemp("exits"), "--exits")
+    return drill("--exits")
 
 
-def drill(folder: Path, *options: str) -> dict[str, Any]:
+def drill(*options: str) -> dict[str, Any]:
     """Run a drill whose environment names servers that do not exist; the drill must not use them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json", *options],
-        check=False,
-        cwd=folder,
-        env=os.environ
-        | {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-            "REDIS_URL": "redis://127.0.0.1:1/0",
-            "TRADEWIRE_EXECUTORS": "nowhere.toml",
-        },
-        capture_output=True,
-        text=True,
-        timeout=patience(300),
-    )
+    with server_home() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline.entrypoints.cli", "drill", "--signals", str(SIGNALS), "--json", *options],
+            check=False,
+            cwd=folder,
+            env=os.environ
+            | {
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                # The drill makes a home of its own beside the folder.
+                "TMPDIR": str(folder.parent),
+                "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+                "REDIS_URL": "redis://127.0.0.1:1/0",
+                "TRADEWIRE_EXECUTORS": "nowhere.toml",
+            },
+            capture_output=True,
+            text=True,
+            timeout=patience(300),
+        )
     sys.stdout.write(done.stderr)
     assert done.stdout, f"the drill could not be carried out (exit {done.returncode}): {done.stderr[-3000:]}"
     result: dict[str, Any] = json.loads(done.stdout)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +28,7 @@ from pipeline.monitoring.heartbeats import Heartbeat
 from pipeline.store.migrate import migrate
 from pipeline.store.record import Record
 from tests.command import app
+from tests.folders import server_home
 from tests.servers import with_database
 from tests.waiting import until
 
@@ -47,12 +46,11 @@ _RECONCILED = "INSERT INTO reconciliation (account_number, executor_id, read_at)
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="tradewire-"))
-    monkeypatch.setenv("TRADEWIRE_HOME", str(made))
     monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(shipped("executors.toml")))
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with server_home() as made:
+        monkeypatch.setenv("TRADEWIRE_HOME", str(made))
+        yield made
 
 
 def run(*arguments: str) -> Result:

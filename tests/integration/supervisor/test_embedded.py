@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +21,7 @@ from redis.retry import Retry
 
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
 from tests.embedded_server import EmbeddedServer
+from tests.folders import server_home
 from tests.waiting import patience
 
 _OWNER = """
@@ -44,9 +43,8 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="tradewire-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with server_home() as made:
+        yield made
 
 
 def _write(url: str) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import redis
 from config.services import Services, write_services
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
 from pipeline.entrypoints.supervisor.servers.orphans import runs, wait_until_gone
+from tests.folders import server_home
 from tests.standin_up import Up
 from tests.waiting import patience, promised, until
 
@@ -47,9 +46,8 @@ _DYING = "raise SystemExit('out of luck')"
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="tradewire-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with server_home() as made:
+        yield made
 
 
 @pytest.fixture
