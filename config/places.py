@@ -100,11 +100,6 @@ def with_shipped_files(settings: Settings) -> Settings:
     return settings.with_paths(paths, last_started=settings.last_started)
 
 
-def is_as_shipped(executors: Path) -> bool:
-    """Return whether the file *executors* has the content of the shipped one."""
-    return executors.read_bytes() == shipped("executors.toml").read_bytes()
-
-
 def origin_of(executors: Path) -> str:
     """Return the words to print after the path *executors* if it is the shipped file, else an empty text."""
     is_shipped = executors == shipped(executors.name)

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from config.alerts import DEADMAN, AlertSettings, EventSettings, ExecutionRateAlert
-from config.checks.not_yet import not_yet
 from config.checks.strictness import (
     DIRECTIONS,
     Looser,
@@ -133,8 +132,6 @@ def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 def _row(name: str, field: FieldInfo, *, key: str | None = None) -> str:
     text, default = _text(field.description)
-    if key in not_yet():
-        text += " **Does not act yet.**"
     cells = [f"`{name}`", _values(field.annotation), default]
     if key is not None:
         cells.append(_tighter(key))

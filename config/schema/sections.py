@@ -33,8 +33,8 @@ class SizeSettings(Section):
 
     default_stop_percent: Percent = Decimal(3)
     """The distance of the stop that is assumed where a signal has none, in percent of the entry price. It sets the
-    assumed loss of an entry without a stop, and of a position without one or whose price has passed it. No order is
-    placed for it. Default: 3."""
+    assumed loss of an entry without a stop, and of a position without one or whose price has passed it. A stop order
+    is placed there only with `order.unprotected = "guard"`. Default: 3."""
 
     volatility_target_percent: Limit[Percent] = None
     """The volatility at which an entry keeps its size, in percent, or "off". The size is multiplied by this value and
@@ -83,8 +83,8 @@ class OrderSettings(Section):
     Default: forced."""
 
     unprotected: Literal["allow", "guard", "refuse"] = "allow"
-    """The handling of an entry without a stop: it is sent (allow), tradewire adds a stop (guard), or it is skipped
-    (refuse). Default: allow."""
+    """The handling of an entry without a stop: it is sent (allow), tradewire gives it a stop at
+    `size.default_stop_percent` from its price (guard), or it is skipped (refuse). Default: allow."""
 
 
 #: The limits on risk. The table `.limits` must name at least one of them.

@@ -42,6 +42,10 @@ LIMIT_REASONS: Mapping[Code, Meaning] = {
         "The drawdown, the risk of open positions and this entry's risk together exceed `limits.drawdown_percent`.",
         "Close positions, or lower the risk.",
     ),
+    Code.ENTRY_WITHOUT_STOP: Meaning(
+        "`order.unprotected` refuses entries without a stop, or the price is too low to add one.",
+        "Send `stop_price` with entries, or change `order.unprotected`.",
+    ),
     Code.STOP_TOO_FAR: Meaning(
         "The signal's stop is farther from its price than `limits.stop_distance_percent`.",
         "Send a closer stop, or raise the limit.",

@@ -39,6 +39,7 @@ class Code(StrEnum):
     ASSET_NOT_TRADABLE = "asset_not_tradable"
     QUOTED_IN_ANOTHER_CURRENCY = "quoted_in_another_currency"
     ENTRY_WITHOUT_PRICE = "entry_without_price"
+    ENTRY_WITHOUT_STOP = "entry_without_stop"
     # Hours and prices.
     MARKET_CLOSED = "market_closed"
     CLOCK_UNREADABLE = "clock_unreadable"

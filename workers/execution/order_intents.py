@@ -62,7 +62,7 @@ def write_intent(
         type=go.type,
         time_in_force=go.time_in_force,
         limit_price=go.limit_price,
-        stop_price=go.stop_price,
+        stop_price=go.stop_price if go.role is Role.PROTECTION else None,
         extended_hours=go.extended_hours,
         position_intent=position_intent(claimed.symbol, go.side, closes=go.role is not Role.ENTRY),
     )
@@ -79,7 +79,7 @@ def write_intent(
         "limit_price": go.limit_price,
         "reference_price": go.reference_price,
         "strategy": signal.strategy or "",
-        "stop_price": signal.stop_price,
+        "stop_price": go.stop_price,
         "risk": go.risk,
         "rest": go.rest,
         "dust": go.dust,

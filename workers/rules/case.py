@@ -117,7 +117,7 @@ class Go:
     reference_price: Decimal
     #: The possible loss if the price falls to its stop (for a short: rises), in the account's currency; 0 for an exit.
     risk: Decimal = Decimal(0)
-    #: The price at which a protecting stop order triggers.
+    #: The trigger of a stop order. For an entry, the trigger of the stop order for what it fills.
     stop_price: Decimal | None = None
     #: A limit order that may trade outside regular hours.
     extended_hours: bool = False

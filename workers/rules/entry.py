@@ -19,7 +19,7 @@ from workers.rules.freshness import freshness
 from workers.rules.holds import hold
 from workers.rules.market_price import is_at_market, with_price
 from workers.rules.orders import time_in_force
-from workers.rules.protection import refuse_after_stop, refuse_beside_stop
+from workers.rules.protection import refuse_after_stop, refuse_beside_stop, refuse_without_stop, with_stop
 from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -30,6 +30,7 @@ _WORTH_A_DOLLAR = frozenset({"USDC", "USDT"})
 
 def decide_entry(case: Case, side: OrderSide) -> Verdict:
     """Return every reason against the entry, else a hold, else the sized order."""
+    case = with_stop(case, side)
     stopped, paused = verdict_on(case.switches)
     closed = hold_entry(case)
     # The account's switches come first, since a person can change them.
@@ -61,7 +62,7 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_flip(case), refuse_after_stop(case), refuse_beside_stop(case, side)]
+    reasons += [_flip(case), refuse_after_stop(case), refuse_beside_stop(case, side), refuse_without_stop(case)]
     reasons += [_price(case), _asset(case), _currency(case), refusal(case)]
     if not waits:
         reasons += [repeats.refusal(case), *limits.refusals(case)]
@@ -139,6 +140,7 @@ def _sized(case: Case, terms: Terms, asset: Asset) -> Go | Skip:
         limit_price=terms.limit if limited else None,
         time_in_force=time_in_force(case.signal.asset_class),
         reference_price=terms.price,
+        stop_price=case.signal.stop_price,
         risk=sized.quantity * terms.risk,
         extended_hours=extended,
     )

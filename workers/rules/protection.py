@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
-from pipeline.model.sources import has_final_limit
+from pipeline.model.sources import PROBE, has_final_limit
 from pipeline.model.symbols import AssetClass
 from pipeline.store.rows import OrderRow, OrderUnderWay, Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
@@ -94,6 +94,36 @@ def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
     if not opposed:
         return None
     return Reason(code=Code.STOP_RESTS, facts={"symbol": case.signal.symbol, "order_id": opposed[0].order_id})
+
+
+def refuse_without_stop(case: Case) -> Reason | None:
+    """Return why an entry without a stop is refused: `order.unprotected` refuses it, or no stop could be added."""
+    signal, handling = case.signal, case.executor.order.unprotected
+    # An entry at the market's price gets its stop when it has a price; without an asset, it is refused anyway.
+    gets_one = handling == "guard" and (signal.entry_price is None or case.asset is None)
+    if handling == "allow" or gets_one or signal.stop_price is not None or signal.source == PROBE:
+        return None
+    return Reason(code=Code.ENTRY_WITHOUT_STOP, facts={"symbol": signal.symbol, "unprotected": handling})
+
+
+def with_stop(case: Case, side: OrderSide) -> Case:
+    """Return the case with a stop for an entry without one, where `order.unprotected` gives it one.
+
+    The new stop counts for the strategy's whole holding, so it is never farther from the price than the present one.
+    """
+    signal, order = case.signal, case.executor.order
+    if order.unprotected != "guard" or signal.stop_price is not None or signal.entry_price is None:
+        return case
+    if signal.source == PROBE:  # It is not meant to be filled.
+        return case
+    buys, distance = side is OrderSide.BUY, case.executor.size.default_stop_percent
+    stop = _rounded(case, OrderSide.SELL if buys else OrderSide.BUY, signal.entry_price, beyond=distance)
+    # A price of few steps has no step between itself and its stop.
+    if not (0 < stop < signal.entry_price if buys else stop > signal.entry_price):
+        return case
+    if case.own.stop_price is not None:
+        stop = max(stop, case.own.stop_price) if buys else min(stop, case.own.stop_price)
+    return replace(case, signal=replace(signal, stop_price=stop))
 
 
 def refuse_after_stop(case: Case) -> Reason | None:

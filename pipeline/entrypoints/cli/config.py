@@ -5,7 +5,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from config.checks.not_yet import not_enforced_yet
 from config.checks.shadowed_limits import shadowed_limits
 from config.checks.warnings import warnings_of
 from config.executors import load_executors
@@ -65,17 +64,16 @@ def check(
     problems += [*other_file_problems(settings, executors), *source_problems(settings, settings.source)]
     warnings = warnings_of(executors, settings) + untraded_source_problems(settings.source, executors)
     notes = shadowed_limits(executors)
-    not_yet = not_enforced_yet(executors)
     # Notes do not change the exit status: a limit that another limit shadows is not a mistake.
     status = "critical" if problems else "warning" if warnings else "ok"
     if as_json:
         found = {"problems": problems, "warnings": warnings, "notes": notes}
         body = {name: shown_problems(listed) for name, listed in found.items()}
-        _print_json({"status": status} | body | {"not_enforced_yet": not_yet})
+        _print_json({"status": status} | body)
     else:
-        _print_findings(problems, warnings, notes, not_yet)
+        _print_findings(problems, warnings, notes)
         if not problems:
-            notes_only = "; the notes need no change" if notes or not_yet else ""
+            notes_only = "; the notes need no change" if notes else ""
             echo(f"{path}{origin_of(path)}: {', '.join(executors)}: fine{notes_only}")
     raise typer.Exit({"ok": 0, "warning": 1, "critical": 2}[status])
 
@@ -108,15 +106,13 @@ for command in (settings.diff, settings.accept, settings.forget):
     app.command()(command)
 
 
-def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem], not_yet: list[str]) -> None:
+def _print_findings(problems: list[Problem], warnings: list[Problem], notes: list[Problem]) -> None:
     for problem in problems:
         echo(str(problem))
     for warning in warnings:
         echo(f"warning: {warning}")
     for note in notes:
         echo(f"note: {note}")
-    if not_yet:
-        echo(f"note: not enforced yet: {', '.join(not_yet)}")
 
 
 def _print_json(value: Any) -> None:

@@ -8,9 +8,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from config.checks.not_yet import not_enforced_yet
 from config.logs import configure_logs
-from config.places import is_as_shipped, origin_of, require_home, settings_for_up
+from config.places import origin_of, require_home, settings_for_up
 from pipeline.entrypoints.cli.options import finite
 from pipeline.entrypoints.cli.output import echo
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -53,9 +52,6 @@ def up(
     problems = [*source_problems(settings, source or settings.source), *other_file_problems(settings, executors)]
     if problems:
         raise ConfigInvalid(problems)
-    not_yet = not_enforced_yet(executors)
-    if not_yet and not is_as_shipped(settings.executors):
-        echo(f"note: this release does not enforce {', '.join(not_yet)} yet; the rest is not affected")
     for problem in untraded_source_problems(source or settings.source, executors):
         echo(f"note: {problem}")
     names = [name for name in without.replace(" ", "").split(",") if name]

@@ -96,6 +96,7 @@ CODES: Mapping[ReasonGroup, tuple[Code, ...]] = {
         Code.ORDERS_PER_DAY_LIMIT,
         Code.DAILY_LOSS_LIMIT,
         Code.DRAWDOWN_LIMIT,
+        Code.ENTRY_WITHOUT_STOP,
         Code.STOP_TOO_FAR,
         Code.CONSISTENCY_LIMIT,
     ),

@@ -177,20 +177,6 @@ def test_doctor_first_says_that_nothing_runs(tmp_path: Path) -> None:
     assert ended.stdout.startswith(f"nothing runs in {tmp_path}/.tradewire: `tradewire up` starts everything\n")
 
 
-def test_up_gives_no_notes_about_the_shipped_file(tmp_path: Path) -> None:
-    # An empty DATABASE_URL counts as not set; the unknown name ends `up` before anything starts.
-    shipped = run(tmp_path, "up", "--without", "nothing", stdout=subprocess.PIPE)
-    text = (REPOSITORY / "config/executors.toml").read_text()
-    own_text = text.replace('unprotected = "allow"  ', 'unprotected = "guard"  ')
-    (tmp_path / "own.toml").write_text(own_text)
-    own_env = {"TRADEWIRE_EXECUTORS": "own.toml"}
-    own = run(tmp_path, "up", "--without", "nothing", env=own_env, stdout=subprocess.PIPE)
-
-    assert shipped.returncode == own.returncode == 2
-    assert "note:" not in shipped.stdout
-    assert "note: this release does not enforce order.unprotected yet; the rest is not affected" in own.stdout
-
-
 def test_doctor_names_the_home_in_its_remedies_where_it_was_only_found_as_the_last_started_one(tmp_path: Path) -> None:
     # PostgreSQL's user may pass through this folder, also where the tests run as root.
     folder = Path(tempfile.mkdtemp(prefix="tradewire-"))
