@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import requests
-from alpaca.common.rest import RESTClient
-from alpaca.trading.client import TradingClient
 from urllib3 import Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, ReadTimeoutError
 
+from workers.brokers.alpaca.library import RESTClient, TradingClient
 from workers.brokers.alpaca.transport import DeadlineAdapter
 
 #: A list of 500 orders is about 600 kB. A far longer body is not an answer of this API.
