@@ -1,5 +1,8 @@
 """Run one statement and return its rows as typed values.
 
+Parameters may hold any text: one that PostgreSQL cannot store is changed (`storable`). A person's terminal and an
+assistant send such texts, and an account must be halted whatever stands in the reason.
+
 A row becomes a value of the type that the caller names. A dataclass takes the columns that have the names of its
 fields; other columns are ignored. Any other type takes the only column of the row.
 """
@@ -13,6 +16,8 @@ from typing import Any, LiteralString, TypeVar, Union, get_args, get_origin, get
 
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, RowFactory
+
+from pipeline.model.reasons import storable
 
 T = TypeVar("T")
 #: The parameters of a statement, by name.
@@ -39,7 +44,7 @@ def fetch_maybe(
 ) -> T | None:
     """Return the first row of *statement*, or None when there is none."""
     with connection.cursor(row_factory=_factory(row)) as cursor:
-        return cursor.execute(statement, values).fetchone()
+        return cursor.execute(statement, _storable(values)).fetchone()
 
 
 def fetch_all(
@@ -52,7 +57,7 @@ def fetch_all(
 ) -> list[T]:
     """Return all rows of *statement*. With *prepare* False, PostgreSQL plans it again for these values."""
     with connection.cursor(row_factory=_factory(row)) as cursor:
-        return cursor.execute(statement, values, prepare=prepare).fetchall()
+        return cursor.execute(statement, _storable(values), prepare=prepare).fetchall()
 
 
 def stream(
@@ -61,12 +66,19 @@ def stream(
     """Yield the rows of *statement*, which are read in batches: the memory does not grow with their number."""
     with connection.cursor("rows", row_factory=_factory(row)) as cursor:
         cursor.itersize = _BATCH
-        yield from cursor.execute(statement, values)
+        yield from cursor.execute(statement, _storable(values))
 
 
 def execute(connection: Connection[DictRow], statement: LiteralString, values: Values | None = None) -> int:
     """Run *statement* and return the number of rows that it changed or returned."""
-    return connection.execute(statement, values).rowcount
+    return connection.execute(statement, _storable(values)).rowcount
+
+
+def _storable(values: Values | None) -> Values | None:
+    if values is None:
+        return None
+    # The subclasses of str are enums, which psycopg has to recognise.
+    return {name: storable(value) if type(value) is str else value for name, value in values.items()}
 
 
 def _factory(row: type[T]) -> RowFactory[T]:
