@@ -14,6 +14,7 @@ from pipeline.store.record import Record
 
 # A keeper compares the accounts within seconds of its start.
 _FIRST_WITHIN = timedelta(minutes=1)
+_SHOWN = 5  # More would not fit into one line.
 
 
 def check_reconciliation(record: Record, executors: Mapping[str, ExecutorSettings]) -> Iterator[CheckResult]:
@@ -33,10 +34,11 @@ def check_reconciliation(record: Record, executors: Mapping[str, ExecutorSetting
 
 def _of_account(name: str, differences: Sequence[Finding], last: LastReconcile | None, *, is_late: bool) -> CheckResult:
     if differences:
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         is_critical = any(severity(each) is Severity.CRITICAL for each in differences)
         return (critical if is_critical else warning)(
             name,
-            "; ".join(map(str, differences)),
+            f"{'; '.join(map(str, differences[:_SHOWN]))}{more}",
             cause="Someone else trades the account, or the record lacks something. Entries of these symbols wait.",
             remedy=" ".join(dict.fromkeys(each.remedy for each in differences)),
         )
