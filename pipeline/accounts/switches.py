@@ -153,7 +153,7 @@ class Switches:
             account_keys = account_keys_of(connection, executor_id)
             active = active_switches(connection, account_keys)
             by_limit = [each for each in active if each.kind is SwitchKind.HALTED and is_limit(each)]
-            if by_limit and not why:
+            if by_limit and not (why or "").strip():
                 raise NotPossible(
                     f"{executor_id} was halted by its limits ({'; '.join(str(reason_of(each)) for each in by_limit)}): "
                     "give the reason for trading again with --why"

@@ -13,7 +13,9 @@ def mcp(
     allow_operate: Annotated[
         bool,
         typer.Option(
-            "--allow-operate", help="Also offer requeue, discard, pause, resume and halt; each records who and why."
+            "--allow-operate",
+            help="Also offer requeue, discard, pause, resume, halt, cancel_order and close_position. Some trade; each "
+            "records who and why.",
         ),
     ] = False,
 ) -> None:

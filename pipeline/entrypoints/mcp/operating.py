@@ -1,7 +1,6 @@
 """The tools that act on accounts. The record keeps each action with who and why."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,6 +9,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.mcp.common_args import record_now
 from pipeline.intake.intake import Intake
 from pipeline.model.errors import NotPossible
+from pipeline.model.signals import Positive, Share
 from pipeline.model.switches import SwitchKind
 from pipeline.operations.cancel_order import not_one, orders_named, request_cancel
 from pipeline.operations.close_position import record_close
@@ -21,8 +21,8 @@ from pipeline.views.orders import CancelView, missing_processes
 from pipeline.views.schemas import RecordedView
 
 Answer = dict[str, Any]
-Who = Annotated[str, Field(min_length=1, max_length=100, description="The name of the person who wants this.")]
-Why = Annotated[str, Field(min_length=1, max_length=500, description="Why, in the person's words; it is recorded.")]
+Who = Annotated[str, Field(max_length=100, pattern=r"\S", description="The name of the person who wants this.")]
+Why = Annotated[str, Field(max_length=500, pattern=r"\S", description="Why, in the person's words; it is recorded.")]
 Letter = Annotated[str, Field(description="The id of the execution that is a dead letter.")]
 Whose = Annotated[str, Field(description="The executor's name, or `all`.")]
 
@@ -90,8 +90,8 @@ def close_position(
     symbol: Annotated[str, Field(description="The symbol, like AAPL or BTC/USD.")],
     who: Who,
     why: Why,
-    percent: Annotated[Decimal | None, Field(gt=0, le=100, description="The part to close; all of it without.")] = None,
-    limit: Annotated[Decimal | None, Field(gt=0, description="The worst price; a market order without.")] = None,
+    percent: Annotated[Share | None, Field(description="The part to close; all of it without.")] = None,
+    limit: Annotated[Positive | None, Field(description="The worst price; a market order without.")] = None,
     source_id: Annotated[
         str | None,
         Field(

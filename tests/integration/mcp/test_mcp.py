@@ -190,11 +190,12 @@ def test_while_postgresql_is_away_it_says_so_and_goes_on(core: Core, assistant: 
 
 
 def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) -> None:
-    paused, stands, not_in_file, nameless, resumed = assistant.asks(
+    paused, stands, not_in_file, nameless, pointless, resumed = assistant.asks(
         ("pause", {"executor": "argo", **WORD}),
         ("switches", {}),
         ("halt", {"executor": "nobody", **WORD}),
         ("halt", {"executor": "all", "who": "", "why": "the news"}),
+        ("resume", {"executor": "all", "who": "ann", "why": " "}),
         ("resume", {"executor": "all", **WORD}),
         flags=("--allow-operate",),
     )
@@ -204,6 +205,7 @@ def test_switches_are_turned_with_who_and_why(core: Core, assistant: Assistant) 
     assert stands["switches"][0]["switches"] == [switch]
     assert "there is argo" in not_in_file
     assert "who" in nameless
+    assert "why" in pointless
     assert (resumed["switches"][0]["switches"], len(resumed["switches"][0]["lifted"])) == ([], 1)
 
 
@@ -252,13 +254,15 @@ def test_an_order_is_canceled_and_a_position_closed_with_who_and_why(core: Core,
     entry = core.run(core.send("AAPL", entry_price=90))
 
     close = {"executor": "argo", "symbol": "MSFT", "percent": 50, **WORD}
-    listed, canceled, nothing, half, same, too_much = assistant.asks(
+    listed, canceled, nothing, half, same, too_much, underscored, full_width = assistant.asks(
         ("orders", {"executor": "argo"}),
         ("cancel_order", {"order": entry["order_id"], **WORD}),
         ("cancel_order", {"order": "nonsense", **WORD}),
         ("close_position", close | {"source_id": "1"}),
         ("close_position", close | {"source_id": "1"}),
         ("close_position", close | {"percent": 101}),
+        ("close_position", close | {"percent": "1_0"}),
+        ("close_position", close | {"limit": "\uff11"}),
         flags=("--allow-operate",),
     )
 
@@ -266,6 +270,8 @@ def test_an_order_is_canceled_and_a_position_closed_with_who_and_why(core: Core,
     assert (canceled["order"]["requested_by"], canceled["order"]["why"]) == (BY, "the news")
     assert "there is no order and no execution 'nonsense'" in nothing
     assert "100" in too_much
+    assert "digits 0 to 9" in underscored
+    assert "digits 0 to 9" in full_width
     assert (half["duplicate"], same["duplicate"], same["signal_id"]) == (False, True, half["signal_id"])
     [execution] = half["executions"]
     assert core.rows(
