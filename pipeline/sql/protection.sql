@@ -39,9 +39,11 @@ WHERE a.executor_id = %(executor_id)s
             AND o.role IN ('entry', 'exit')
             AND (
                 (
+                    -- As in `under_way`: an older order of a requeued execution has no end in the record, and an order
+                    -- that is to be sent again does not work.
                     o.ended_at IS NULL
-                    AND o.may_exist
                     AND e.state NOT IN ('dead', 'skipped', 'discarded')
+                    AND (o.order_id IS NOT NULL OR (o.may_exist AND e.state IN ('submitting', 'unknown')))
                     AND NOT (s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AND o.order_id IS NOT NULL)
                 )
                 -- For 5 s, the follow-up of an exit that has ended may record a further exit.

@@ -1,0 +1,43 @@
+"""No execution of its symbol that waits, no older order and no former name keeps a stop order or an exit waiting."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.accounts.switches import Switches
+from pipeline.model.reasons import Code
+from pipeline.model.switches import SwitchKind
+from tests.factories import Core, until
+from tests.integration.keeper.protecting import keeper, steps_until, stop_orders
+from tests.integration.keeper.test_keeper_unknown import absent_for, look, requeued_later, unknown
+from tests.integration.keeper.test_protection_statements import bought
+from tests.integration.keeper.test_stops import followed
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_an_entry_that_was_requeued_under_a_new_id_is_protected(core: Core) -> None:
+    core.prices(AAPL=100)
+    entry = unknown(core, quantity=10, stop_price=90)
+    requeued_later(core, entry)
+    look(core, entry)
+    look(core, entry)
+    absent_for(core, 60)
+    assert look(core, entry) == "held"
+    assert core.run(entry)["generation"] == 2
+    followed(core, entry, "filled")
+
+    [order] = steps_until(core, lambda: stop_orders(core))
+
+    assert order["qty"] == "10"
+
+
+def test_an_entry_that_waits_to_be_sent_again_keeps_no_stop_away(core: Core) -> None:
+    core.prices(AAPL=100)
+    bought(core, strategy="a", stop_price=90)
+    entry = unknown(core, strategy="b")
+    Switches(core.record).turn("argo", SwitchKind.PAUSED, by="test", why="lunch")
+    until(lambda: core.unknowns.run_once() or core.state(entry) == "held")
+    assert core.run(entry)["reason_code"] == Code.PAUSED
+
+    assert keeper(core).run_once() == 1
