@@ -33,12 +33,13 @@ WHERE e.execution_id = old.execution_id
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an earlier execution that is held for more than another second, nor for an
-            -- entry that no worker has: behind entries of other symbols, that may wait for a minute.
+            -- A stop order does not wait for an earlier execution that is held for more than another second, or that waits
+            -- behind one; nor for an entry that no worker has: behind entries of other symbols, that may wait for a minute.
             AND NOT (
                 earlier.state IN ('queued', 'held')
                 AND (
                     (earlier.state = 'held' AND earlier.due_at > clock_timestamp() + interval '1 second')
+                    OR earlier.waits_for_symbol
                     OR (earlier.action IN ('BUY', 'SELL') AND earlier.action <> e.action)
                 )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
@@ -60,12 +61,13 @@ WHERE e.execution_id = %(execution_id)s
             AND earlier.symbol = e.symbol
             AND earlier.seq < e.seq
             AND earlier.state IN ('queued', 'held', 'submitting', 'unknown')
-            -- A stop order does not wait for an earlier execution that is held for more than another second, nor for an
-            -- entry that no worker has: behind entries of other symbols, that may wait for a minute.
+            -- A stop order does not wait for an earlier execution that is held for more than another second, or that waits
+            -- behind one; nor for an entry that no worker has: behind entries of other symbols, that may wait for a minute.
             AND NOT (
                 earlier.state IN ('queued', 'held')
                 AND (
                     (earlier.state = 'held' AND earlier.due_at > clock_timestamp() + interval '1 second')
+                    OR earlier.waits_for_symbol
                     OR (earlier.action IN ('BUY', 'SELL') AND earlier.action <> e.action)
                 )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
@@ -123,11 +125,12 @@ SELECT EXISTS (
 -- Exits that no worker took for some time, the oldest first: executions that can only close and, if shorting is
 -- allowed, those whose symbol has a position or an open order. Exits behind a submitting or unknown execution are left
 -- out. Only the first of each symbol and action is listed, since the others wait for it: otherwise the exits of one
--- symbol could keep other symbols off the list. *behind* is an earlier execution that is due and that the exit cannot
--- end, since the broker may have its order.
+-- symbol could keep other symbols off the list. A stop order may overtake it, so the first of these is listed, too.
+-- *behind* is an earlier execution that is due and that the exit cannot end, since the broker may have its order.
 SELECT execution_id, symbol, action, intent, source, strategy, only_closes, behind
 FROM (
-    SELECT DISTINCT ON (e.symbol, e.action) e.execution_id, e.seq, e.symbol, e.action, s.intent, s.source, s.strategy,
+    SELECT DISTINCT ON (e.symbol, e.action, s.source = 'tradewire:protect') e.execution_id, e.seq, e.symbol, e.action,
+        s.intent, s.source, s.strategy,
         s.intent = 'close' OR e.action = 'REVERSE' OR (e.action = 'SELL' AND NOT %(may_short)s) AS only_closes,
         (
             SELECT earlier.execution_id
@@ -186,7 +189,7 @@ FROM (
                 AND earlier.seq < e.seq
                 AND earlier.state IN ('submitting', 'unknown')
         )
-    ORDER BY e.symbol, e.action, e.seq
+    ORDER BY e.symbol, e.action, s.source = 'tradewire:protect', e.seq
 ) AS first
 ORDER BY seq
 LIMIT %(limit)s

@@ -57,7 +57,11 @@ WHERE a.executor_id = %(executor_id)s
         WHERE e.executor_id = a.executor_id
             AND e.symbol = h.symbol
             AND (
-                e.state IN ('queued', 'submitting', 'unknown')
+                (
+                    e.state IN ('queued', 'submitting', 'unknown')
+                    -- An exit behind one that is held for longer has to wait as long.
+                    AND (s.source = 'tradewire:protect' OR NOT e.waits_for_symbol)
+                )
                 OR (e.state = 'held' AND (s.source = 'tradewire:protect' OR e.due_at < clock_timestamp() + interval '5 seconds'))
             )
             AND (lower(e.action::text) = CASE WHEN h.quantity > 0 THEN 'sell' ELSE 'buy' END OR e.action IN ('FLAT', 'REVERSE'))

@@ -8,10 +8,11 @@ from pipeline.accounts.switches import Switches
 from pipeline.model.reasons import Code
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, until
-from tests.integration.keeper.protecting import keeper, steps_until, stop_orders
+from tests.integration.keeper.protecting import keeper, protections, steps_until, stop_orders
 from tests.integration.keeper.test_keeper_unknown import absent_for, look, requeued_later, unknown
-from tests.integration.keeper.test_protection_statements import bought
+from tests.integration.keeper.test_protection_statements import bought, held_exit, unprotected
 from tests.integration.keeper.test_stops import followed
+from workers.execution.exit_lane import ExitLane
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -41,3 +42,22 @@ def test_an_entry_that_waits_to_be_sent_again_keeps_no_stop_away(core: Core) -> 
     assert core.run(entry)["reason_code"] == Code.PAUSED
 
     assert keeper(core).run_once() == 1
+
+
+def test_an_exit_behind_one_that_is_held_for_longer_keeps_no_stop_away(core: Core) -> None:
+    unprotected(core)
+    held_exit(core, due_in="1 hour")
+    second = core.send("AAPL", "SELL", entry_price=100)
+    assert core.run(second)["state"] == "queued"
+    assert keeper(core).run_once() == 1
+    [*_, stop] = protections(core)
+    # Another stop order is not recorded while this one waits, too.
+    core.rows("UPDATE execution SET waits_for_symbol = true WHERE execution_id = %s", [stop["execution_id"]])
+    assert keeper(core).run_once() == 0
+    core.rows("UPDATE execution SET created_at = created_at - interval '2 seconds' WHERE state = 'queued'")
+    lane = ExitLane(core.runtimes["argo"], leases=core.leases, worker="lane", database_url=core.database_url)
+
+    lane.run_once()
+
+    lane.close()
+    assert (core.state(stop["execution_id"]), core.state(second)) == ("accepted", "queued")
