@@ -90,22 +90,23 @@ WHERE a.executor_id = %(executor_id)s
 -- name: tries
 -- How many stop orders were recorded for a holding since it was opened, under a former name of the executor too, how
 -- many of those of the last hour came to nothing without a cancel of ours, and how long ago the newest was decided or
--- ended. Those from before the end of an exit do not count: its order may have held the quantity.
+-- ended. Those from before the end of an exit do not count: its order may have held the quantity. Nor do those from before
+-- the end of a stop order that had rested for a minute, and those that met another order of the symbol.
 SELECT count(*) AS number,
     count(*) FILTER (
         WHERE e.executor_id = %(executor_id)s
             AND e.created_at > greatest(clock_timestamp() - interval '1 hour', (
-                SELECT max(exit.ended_at)
-                FROM broker_order AS exit
-                WHERE exit.account_number = %(account_number)s
-                    AND exit.symbol = %(symbol)s
-                    AND exit.side = %(side)s
-                    AND exit.intended_at >= %(opened_at)s
-                    AND exit.may_exist
-                    AND exit.role = 'exit'
+                SELECT max(before.ended_at)
+                FROM broker_order AS before
+                WHERE before.account_number = %(account_number)s
+                    AND before.symbol = %(symbol)s
+                    AND before.side = %(side)s
+                    AND before.intended_at >= %(opened_at)s
+                    AND before.may_exist
+                    AND (before.role = 'exit' OR before.ended_at > before.accepted_at + interval '1 minute')
             ))
             AND (
-                (e.state IN ('skipped', 'rejected', 'dead') AND e.reason_code <> 'superseded')
+                (e.state IN ('skipped', 'rejected', 'dead') AND e.reason_code NOT IN ('superseded', 'order_under_way'))
                 OR (e.state IN ('canceled', 'expired') AND o.cancel_asked_at IS NULL)
             )
     ) AS failed,

@@ -8,7 +8,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.model.reasons import Code
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, until
-from tests.integration.keeper.protecting import keeper, protections, steps_until, stop_orders
+from tests.integration.keeper.protecting import keeper, protected, protections, run_due, steps_until, stop_orders
 from tests.integration.keeper.test_keeper_unknown import absent_for, look, requeued_later, unknown
 from tests.integration.keeper.test_protection_statements import bought, held_exit, unprotected
 from tests.integration.keeper.test_stops import followed
@@ -61,3 +61,29 @@ def test_an_exit_behind_one_that_is_held_for_longer_keeps_no_stop_away(core: Cor
 
     lane.close()
     assert (core.state(stop["execution_id"]), core.state(second)) == ("accepted", "queued")
+
+
+def test_stop_orders_that_met_an_entry_delay_no_later_one(core: Core) -> None:
+    core.prices(AAPL=100)
+    bought(core, stop_price=90)
+    for _ in range(3):
+        entry = core.send("AAPL", quantity=1, entry_price=95)
+        assert keeper(core).run_once() == 1
+        core.run(entry)
+        run_due(core)
+        assert protections(core)[-1]["reason_code"] == Code.ORDER_UNDER_WAY
+        core.runtimes["argo"].broker.cancel(core.execution(entry)["order_id"])
+        followed(core, entry, "canceled")
+
+    assert keeper(core).run_once() == 1
+
+
+def test_a_stop_order_that_had_rested_is_placed_again_at_once(core: Core) -> None:
+    order = protected(core)
+    for _ in range(3):
+        core.rows("UPDATE broker_order SET accepted_at = accepted_at - interval '2 minutes' WHERE role = 'protection'")
+        core.runtimes["argo"].broker.cancel(order["id"])
+        until(lambda: core.follower().run_once() or protections(core)[-1]["state"] == "canceled")
+
+        assert keeper(core).run_once() == 1
+        [order] = steps_until(core, lambda: stop_orders(core))
