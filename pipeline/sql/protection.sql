@@ -229,3 +229,16 @@ WHERE o.executor_id = %(executor_id)s
         WHEN 'sell' THEN (p ->> 'current_price')::numeric < o.limit_price
         ELSE (p ->> 'current_price')::numeric > o.limit_price
     END
+
+-- name: take_over
+-- Stop orders that the executor placed under a former name are its own now, so that its exits cancel them. No other
+-- executor trades its account.
+UPDATE broker_order AS o
+SET executor_id = a.executor_id
+FROM account_snapshot AS a
+WHERE a.executor_id = %(executor_id)s
+    AND o.account_number = a.account_number
+    AND o.executor_id <> a.executor_id
+    AND o.ended_at IS NULL
+    AND o.role = 'protection'
+    AND o.order_id IS NOT NULL

@@ -80,6 +80,7 @@ class Protection:
         """Take the next step for each holding that needs one; return how many stop orders were recorded."""
         executor_id = self.runtime.executor.id
         values = {"executor_id": executor_id, "after": _PARTLY_FILLED_FOR}
+        self.record.do(sql("protection", "take_over"), values)
         for entry in self.record.all(_InTheWay, sql("protection", "in_the_way"), values):
             ask_to_cancel(self.record, self.runtime.urgent, entry.order_id, reason=Code(entry.reason))
         for order_id in self.record.all(str, sql("protection", "outlived"), values):

@@ -87,3 +87,15 @@ def test_a_stop_order_that_had_rested_is_placed_again_at_once(core: Core) -> Non
 
         assert keeper(core).run_once() == 1
         [order] = steps_until(core, lambda: stop_orders(core))
+
+
+def test_after_the_executor_was_renamed_its_stop_counts_and_an_exit_cancels_it(core: Core) -> None:
+    order = protected(core)
+    for table in ("broker_order", "execution"):
+        core.rows(f"UPDATE {table} SET executor_id = 'former'")
+    assert keeper(core).run_once() == 0
+    sale = core.send("AAPL", "SELL", entry_price=100)
+
+    steps_until(core, lambda: core.state(sale) == "filled")
+
+    assert {each["id"]: each["status"] for each in core.orders()}[order["id"]] == "canceled"
