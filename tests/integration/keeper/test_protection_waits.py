@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from pipeline.accounts.switches import Switches
 from pipeline.model.reasons import Code
 from pipeline.model.switches import SwitchKind
-from tests.factories import Core, until
+from tests.factories import Core, executor_toml, until
 from tests.integration.keeper.protecting import keeper, protected, protections, run_due, steps_until, stop_orders
 from tests.integration.keeper.test_keeper_unknown import absent_for, look, requeued_later, unknown
 from tests.integration.keeper.test_protection_statements import bought, held_exit, unprotected
-from tests.integration.keeper.test_stops import followed
+from tests.integration.keeper.test_stops import followed, positions
 from workers.execution.exit_lane import ExitLane
 
 pytestmark = pytest.mark.timeout(120)
@@ -99,3 +101,16 @@ def test_after_the_executor_was_renamed_its_stop_counts_and_an_exit_cancels_it(c
     steps_until(core, lambda: core.state(sale) == "filled")
 
     assert {each["id"]: each["status"] for each in core.orders()}[order["id"]] == "canceled"
+
+
+def test_a_price_beyond_the_stop_of_one_strategy_closes_nothing_of_another(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(order='close_scope = "account"'))
+    core.prices(AAPL=100)
+    bought(core, strategy="a", stop_price=90)
+    bought(core, strategy="b", stop_price=50)
+    core.prices(AAPL=85)
+
+    steps_until(core, lambda: positions(core) != {"AAPL": 20})
+
+    assert positions(core) == {"AAPL": 10}
+    assert [order["stop_price"] for order in steps_until(core, lambda: stop_orders(core))] == ["50"]
