@@ -200,7 +200,8 @@ LIMIT %(limit)s
 -- REVERSE, which is an exit too; and a REVERSE does not end the entry on the other side of an earlier REVERSE. A FLAT
 -- ends every execution that opens a position which the FLAT would close: of the strategy *closes_of*, or of all. A
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
--- (*ends_own*). A stop order that was not sent is ended too, since the keeper places one for what is left; but not by a
+-- (*ends_own*). A person's close of the whole position also ends the exits that wait for the firm's minimum hold, for
+-- which it does not wait. A stop order that was not sent is ended too, since the keeper places one for what is left; but not by a
 -- person's limit close (*may_rest*), which would hold the quantity for hours. An entry that was
 -- sent is held only after the broker has answered that it has no such order. If the order is found after all, it is a
 -- late order.
@@ -232,7 +233,11 @@ WITH held AS (
         AND e.symbol = %(symbol)s
         AND e.seq < %(seq)s
         AND e.state IN ('queued', 'held')
-        AND ((e.action <> %(action)s AND s.intent <> 'close') OR (s.source = 'tradewire:protect' AND NOT %(may_rest)s))
+        AND (
+            (e.action <> %(action)s AND s.intent <> 'close')
+            OR (s.source = 'tradewire:protect' AND NOT %(may_rest)s)
+            OR (e.reason_code = 'minimum_hold' AND %(source)s = 'tradewire:hand' AND %(is_whole)s)
+        )
         AND (
             (%(has_to_close)s AND s.source = 'tradewire:protect')
             OR (%(has_to_close)s AND e.action <> 'REVERSE' AND (%(action)s <> 'REVERSE' OR s.source <> 'tradewire:flip'))

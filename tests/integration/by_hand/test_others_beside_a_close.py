@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.model.reasons import Code
 from pipeline.operations.tokens import Scope, make_token
 from tests.factories import Core, executor_toml
 from tests.integration.by_hand.commands import closed, follow_ups, held, worked
@@ -82,6 +83,20 @@ def test_a_requeued_exit_takes_the_place_of_a_limit_close(core: Core) -> None:
     go_on(core, sale)
 
     assert (core.state(close), core.state(sale), held(core)) == ("canceled", "filled", 0)
+
+
+@pytest.mark.parametrize("intent", ["auto", "close"])
+def test_a_close_does_not_wait_behind_an_exit_that_waits_for_the_minimum_hold(
+    make_core: Callable[..., Core], core: Core, intent: str
+) -> None:
+    filled(core)
+    holding = make_core(executor_toml() + "[executors.argo.firm]\nminimum_hold_s = 600\n")
+    sale = holding.send("AAPL", "SELL", intent=intent)
+    assert holding.run(sale)["reason_code"] == Code.MINIMUM_HOLD
+
+    worked(holding, closed(core), "filled")
+
+    assert core.execution(sale)["reason_code"] == Code.SUPERSEDED
 
 
 def test_an_entry_behind_a_limit_close_ends_by_its_age(core: Core) -> None:
