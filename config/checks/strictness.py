@@ -71,7 +71,7 @@ class Ranked:
         return unknown or self.words.index(new) > self.words.index(old)
 
 
-#: Every key of an executor. A test fails if a key is missing here, so that somebody decides on each key.
+#: Every key of an executor. A test fails if a key is missing here, so that each new key gets a decision.
 DIRECTIONS: Mapping[str, Looser] = MappingProxyType(
     {
         "id": never,

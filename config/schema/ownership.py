@@ -43,7 +43,7 @@ def read_own(path: Path) -> bytes:
 
 
 def open_own(path: Path) -> BinaryIO:
-    """Open the file *path* to read its bytes. What was opened is checked, not only what *path* leads to.
+    """Open the file *path* to read its bytes. The opened file is checked too: *path* may lead to another one.
 
     Raises:
         ConfigInvalid: `ownership_problem` finds a problem, or the file was replaced while it was opened.

@@ -34,8 +34,8 @@ class Route(Section):
     """The only asset classes whose entries are taken: us_equity, crypto. Default: both."""
 
     strategies: Words[Word] | None = None
-    """The only strategies whose entries are taken, by name. With this list, a signal without a strategy is not taken.
-    Default: all."""
+    """The only strategies whose entries are taken, by name. With this list, an entry without a strategy is
+    skipped. Default: all."""
 
     regimes: Words[Regime] | None = None
     """The only market regimes in which entries are taken. A signal without a regime is taken. Default: all."""

@@ -35,7 +35,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Check the account at the broker; close its dead letters with `tradewire dead discard`.",
     ),
     Code.TOO_OLD: Meaning(
-        "The entry is older than `limits.entry_age_s`.", "Send a new signal; `tradewire why` shows what held this one."
+        "The entry is older than `limits.entry_age_s`.",
+        "Send a new signal; `tradewire why` shows what delayed the entry.",
     ),
     Code.EXPIRED_SIGNAL: Meaning("The signal's own `expires_at` has passed.", "Send a new signal."),
     Code.SUPERSEDED: Meaning(

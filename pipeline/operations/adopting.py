@@ -24,16 +24,17 @@ _ZERO = Decimal(0)
 class Adoption:
     """The change of the recorded holdings that makes them equal to the broker's position."""
 
-    #: What is taken from the strategies, unsigned.
+    #: The quantity that is taken from the strategies, unsigned.
     less: Decimal
-    #: What is added to the strategy `manual`, signed.
+    #: The quantity that is added to the strategy `manual`, signed.
     more: Decimal
 
 
 def adoption_of(*, broker: Decimal, record: Decimal) -> Adoption:
     """Return the change from *record* to *broker*, both signed.
 
-    A smaller position is taken from those who hold it. What is more, or on the other side, belongs to `manual`.
+    If the position is smaller, the strategies that hold it lose the difference. A surplus, and a position on the other
+    side, belong to `manual`.
     """
     if broker * record < 0:
         return Adoption(less=abs(record), more=broker)

@@ -85,7 +85,7 @@ class DeadLetters:
     def requeue_from_dashboard(self, job_id: str, execution_id: UUID) -> bool:
         """Requeue the dead letter that *job_id* names, because a person requeued its job on rq-dashboard.
 
-        Each dead letter is requeued once. Return whether this one was still open.
+        Each dead letter is requeued once. Return False if another request has already closed it.
         """
         # The number belongs to one dead letter of the execution. The job of an earlier dead letter requeues nothing.
         number = job_id.removeprefix(DEAD_PREFIX).rpartition("-")[2]

@@ -22,7 +22,7 @@ class RequestRates:
         self._left: dict[str, tuple[float, float]] = {}
 
     def count(self, name: str) -> float | None:
-        """Count one request of *name*; return the seconds to wait when it has used its requests of the minute."""
+        """Count one request of *name*; return the seconds to wait if it has used up its minute."""
         with self._lock:
             now = self._clock()
             left, at = self._left.get(name, (float(self._most), now))

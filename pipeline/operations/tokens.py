@@ -70,7 +70,7 @@ def make_token(record: Record, name: str, scopes: Collection[Scope], *, by: str)
     token = _PREFIX + secrets.token_urlsafe(32)
     values = {"name": name, "sha256": digest(token), "scopes": sorted(scopes), "by": by}
     if not record.do(sql("tokens", "insert"), values):
-        # The existing token may be this one: a first try may have inserted it, and lost only the answer to its COMMIT.
+        # An earlier try may have inserted this very token and lost only the answer to its COMMIT.
         holder = holder_of(record, token)
         if holder is None or holder.name != name:
             raise NotPossible(f"there is a token {name!r} already; a name is not used twice")

@@ -34,7 +34,7 @@ _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 
 
 class Dispatcher:
-    """Enqueues recorded executions. When it fails, the keeper enqueues them later: nothing is lost."""
+    """Enqueues recorded executions. The keeper enqueues later those that could not be enqueued, so none is lost."""
 
     def __init__(self, queues: ExecutionQueue) -> None:
         self._queues = queues

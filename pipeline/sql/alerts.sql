@@ -78,8 +78,8 @@ VALUES (%(message_id)s, %(channel)s, clock_timestamp())
 ON CONFLICT (message_id, channel) DO NOTHING
 
 -- name: claim
--- Claim one delivery that is due, the oldest message first. The time of the next try is set before this one, so that
--- another process tries again if this one dies.
+-- Claim one delivery that is due, the oldest message first. The time of the next try is set before the present try,
+-- so that another process tries again if this process dies.
 UPDATE alert_delivery AS d
 SET due_at = clock_timestamp() + %(claim)s::interval,
     tries = d.tries + 1

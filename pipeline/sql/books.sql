@@ -169,8 +169,9 @@ WHERE account_number = %(account_number)s
     AND symbol = %(symbol)s
 
 -- name: holdings
--- What each strategy holds by its fills, the nearest stop and target of its entries, and the quantity that stop orders
--- protect. *cost* is NULL if a price is not known. `manual` holds what a person has adopted: the part of the holdings that is in no lot.
+-- Each strategy's holding by its fills, the nearest stop and target of its entries, and the quantity that stop orders
+-- protect. *cost* is NULL if a price is not known. `manual` has the part of the holdings that is in no lot, because a
+-- person has adopted it.
 WITH bought AS (
     SELECT l.account_number, l.symbol, nullif(l.strategy, '') AS strategy, sum(l.quantity) AS quantity,
         CASE WHEN bool_and(l.price IS NOT NULL) THEN sum(l.price * l.quantity) END AS cost, max(l.opened_at) AS opened_at,

@@ -1,5 +1,5 @@
 -- name: ask
--- Record an order before its cancel is requested. *asks* is false if the cancel was requested in the last 2 s already.
+-- Record an order before its cancel is requested. *asks* is false if its cancel was already requested in the last 2 s.
 -- *seen_open* is the number of times in a row that this exit has found the order open.
 INSERT INTO canceled_order AS c (
     order_id, client_order_id, executor_id, symbol, side, quantity, terms, execution_id

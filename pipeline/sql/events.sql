@@ -38,7 +38,7 @@ ORDER BY event_id
 LIMIT %(limit)s
 
 -- name: deliver_after
--- The receiver gets the events after this one next; NULL: those that are published from now on.
+-- Set the last event that counts as delivered; NULL: the newest published event.
 UPDATE event_feed
 SET delivered = coalesce(%(since)s::bigint, published),
     problem = NULL

@@ -1,5 +1,5 @@
 -- name: lock_order
--- The order that the broker knows by this id, or of which this one is a replacement, locked until the end of the
+-- The order that the broker knows by this id, or the order that it has replaced, locked until the end of the
 -- transaction: its fills are recorded one by one.
 SELECT execution_id, generation, executor_id, account_number, symbol, side, filled_quantity,
     order_id IS DISTINCT FROM %(order_id)s AS is_replacement,

@@ -14,7 +14,7 @@ WHERE o.ended_at IS NULL
 ORDER BY o.intended_at, o.client_order_id
 
 -- name: named
--- What a person's text names: an order by the broker's id or by ours, or an execution with its newest order.
+-- The order that a person's text names by the broker's id or by ours, or the newest order of the named execution.
 WITH named AS (
     SELECT execution_id, generation
     FROM broker_order

@@ -152,8 +152,8 @@ WHERE execution_id = %(execution_id)s
     AND reason_code = 'not_reconciled'
 
 -- name: gate
--- What an entry in the symbol has to wait for. A suspected difference holds it too: after a restore, the first entries
--- may repeat orders that the record has lost.
+-- The finding for which an entry in the symbol has to wait, if any. A suspected finding holds the entry too: after a
+-- restore, the first entries may repeat orders that the record has lost.
 SELECT EXISTS (
     SELECT
     FROM reconciliation AS r
@@ -218,7 +218,7 @@ WHERE finding_id = %(finding_id)s
 FOR UPDATE
 
 -- name: held
--- What the strategies hold of the symbol, locked until the end of the transaction.
+-- The strategies' holdings of the symbol together, locked until the end of the transaction.
 SELECT coalesce(sum(quantity), 0) AS quantity
 FROM (
     SELECT quantity

@@ -1,5 +1,5 @@
 -- name: listens
--- The stream is open. What happened before was perhaps not heard, so the orders are polled.
+-- Record that the stream is open. Updates before its opening may have been missed, so the orders are polled.
 INSERT INTO stream AS s (executor_id, state, connected_at, last_heard_at, poll_requested_at, poll_reason)
 VALUES (
     %(executor_id)s, 'listening', clock_timestamp(), clock_timestamp(), clock_timestamp(), 'the stream was opened'
@@ -91,7 +91,7 @@ FROM stream AS s
 LEFT JOIN account_snapshot AS a USING (executor_id)
 WHERE s.executor_id = ANY(%(executor_ids)s)
     AND (s.state = 'down' OR (s.state = 'listening' AND s.last_heard_at < statement_timestamp() - %(silent)s::interval))
-    -- Somebody who stopped using the tracker needs no alert for ever.
+    -- A user who stopped using the tracker does not need an alert for ever.
     AND greatest(s.last_heard_at, s.problem_at) > statement_timestamp() - interval '1 day'
     AND (
         EXISTS (

@@ -12,7 +12,7 @@ Strategy = Annotated[str | None, Field(description="Null for signals without a s
 
 
 class StrategyPosition(JsonModel):
-    """What one strategy holds of a symbol, by its fills; a quantity below zero is short."""
+    """The holding of one strategy in a symbol, by its fills; a quantity below zero is short."""
 
     strategy: Strategy
     quantity: Number
@@ -20,7 +20,7 @@ class StrategyPosition(JsonModel):
 
 
 class HeldPosition(JsonModel):
-    """A position as the broker reported it, and what our strategies hold of it; a quantity below zero is short."""
+    """A position as the broker reported it, with the holdings of our strategies; a quantity below zero is short."""
 
     executor_id: Annotated[str, Field(examples=["argo"])]
     mode: Mode

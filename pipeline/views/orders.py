@@ -39,7 +39,7 @@ class OpenOrderView(JsonModel):
     limit_price: Number | None
     stop_price: Number | None
     order_status: Annotated[str | None, Field(description="The broker's word, as last read.", examples=["new"])]
-    leg_of: Annotated[str | None, Field(description="The order to which this one belongs; none does yet.")]
+    leg_of: Annotated[str | None, Field(description="The parent order of a bracket's leg. Always null today.")]
     created_at: Time
 
 

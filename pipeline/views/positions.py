@@ -26,7 +26,7 @@ _LEFT_BY_A_FEE = Decimal("0.99")
 
 @dataclass(frozen=True, kw_only=True)
 class _Holding:
-    """What one strategy holds of a symbol."""
+    """The holding of one strategy in a symbol."""
 
     account_number: str
     symbol: str

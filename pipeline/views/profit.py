@@ -24,7 +24,7 @@ from pipeline.views.book_schemas import ProfitView
 
 
 class By(StrEnum):
-    """What the profit is summed up by."""
+    """The groups by which the profit is summed up."""
 
     ACCOUNT = "account"
     STRATEGY = "strategy"
@@ -100,9 +100,9 @@ def profit(
     executor_id: str | None = None,
     since: datetime | None = None,
 ) -> list[Profit]:
-    """Return the profit of the trades that were closed since a time, and of what is open now.
+    """Return the profit of the trades that were closed since a time, and of the lots that are open now.
 
-    Days are those of the executor's `hours`; for a removed executor, the default ones. What is open belongs to no day.
+    Days are those of the executor's `hours`; for a removed executor, the default ones. An open lot belongs to no day.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

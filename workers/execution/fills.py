@@ -33,11 +33,11 @@ class _Order:
     symbol: str
     side: str
     filled_quantity: Decimal
-    #: True if the fill is one of an order that has replaced this one.
+    #: True if the fill belongs to an order that has replaced this order at the broker.
     is_replacement: bool
     #: True if the record once had a fill under this id, and has it under another id of the broker now.
     is_alias: bool
-    #: The fill that the broker reported in place of this one before the record had this one; None: there is none.
+    #: The fill with which the broker corrected the reported fill before the record had the latter; None: there is none.
     corrected_by: str | None
 
 
@@ -66,7 +66,7 @@ def record_fill(
         return _record_corrected(connection, order, report, source, order.corrected_by)
     if order.is_alias and source is FillSource.STREAM:
         return False
-    # What a replacement has filled is less than what all the orders have.
+    # The report counts the replacement's fills only; the record counts the replaced order's fills too.
     report = replace(report, cumulative_quantity=None) if order.is_replacement else report
     known = _known(connection, order)
     decision = decide(report, source, known, filled=order.filled_quantity)

@@ -102,7 +102,7 @@ def entries_in(rows: Sequence[BookRow], symbol: str) -> int:
 
 
 def _open_holdings(rows: Sequence[BookRow]) -> list[BookRow]:
-    """Leave out holdings that were closed a moment ago. They only show the time of their last fill."""
+    """Return the holdings that are open. A row of a closed holding only shows the time of its last fill."""
     return [row for row in rows if row.strategy is not None and row.quantity]
 
 

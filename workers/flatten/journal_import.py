@@ -50,7 +50,7 @@ def import_journals(record: Record, home: Path, *, by: str) -> int:
                     _import_file(record, path, by)
                     done += 1
         except OSError as error:
-            # The other files must not wait until a person has made this one readable.
+            # The other files must not wait until a person has made this file readable.
             log.error("journal.unreadable", file=str(path), error=error.strerror)  # noqa: TRY400 -- no fault of ours
     return done
 

@@ -17,9 +17,9 @@ STREAMED_EVERY_S = 15.0
 
 @dataclass(frozen=True, kw_only=True)
 class StreamReading:
-    """What the tracker has recorded about the account's stream."""
+    """The state of the account's stream, as the tracker has recorded it."""
 
-    #: Whether the stream is open, and the broker was heard lately.
+    #: Whether the stream is open and has brought something lately.
     alive: bool
     #: When the tracker last asked for a poll.
     poll_requested_at: datetime | None

@@ -76,7 +76,7 @@ def first_start(day: Day, reading: EquityReading, *, last_equity: Decimal, close
 def next_start(
     day: Day, before: EquityReading, now: EquityReading, *, last_equity: Decimal, closed_at: datetime
 ) -> DayStart:
-    """Return the start of a new day from the last reading of an earlier day and the first reading of this one.
+    """Return the start of a new day from the last reading of an earlier day and the first reading of the new day.
 
     If both readings are within two minutes of the start, *now* counts. Otherwise *before* counts if it is nearer to the
     start. If *now* is nearer, the higher equity and the higher balance of the two count, so that a loss while no keeper

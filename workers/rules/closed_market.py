@@ -61,7 +61,7 @@ def not_again(case: Case, intent: OrderRow) -> Skip | Hold | None:
 
 
 def hold_price(case: Case) -> Hold | None:
-    """Return the hold of an entry whose market price was needed and could not be read."""
+    """Return a hold if the entry needs the market price and it could not be read; otherwise None."""
     if not case.price_asked or case.price is not None:
         return None
     return Hold(reason=Reason(code=Code.PRICE_UNKNOWN, facts={"symbol": case.signal.symbol}), wait=_soon(case))

@@ -84,7 +84,7 @@ def wait_for_symbol(
     closes: bool,
     has_to_close: bool,
 ) -> Hold | None:
-    """Return the hold for orders that may still change the position, or could trade against this one; None: go on.
+    """Return a hold if other orders may still change the position, or could trade against the new order; else None.
 
     Args:
         signal: The signal to decide on.

@@ -14,7 +14,7 @@ from pipeline.model.reasons import storable
 from pipeline.model.symbols import AssetClass, asset_class
 from workers.rules.coin_fees import is_a_fee
 
-#: What we did in a symbol in this time is not compared yet: reads at the broker lag, and so do reports of fills.
+#: A symbol in which we did something within this time is not compared yet: the broker's reads and reports of fills lag.
 SETTLES: Final = timedelta(seconds=5)
 # The broker takes no order of coins that are worth less, in dollars.
 _DUST = Decimal(10)
@@ -72,7 +72,7 @@ def compare_positions(
 
     Args:
         positions: The positions that could be read.
-        recorded: What the record has.
+        recorded: The positions in the record.
         settled_before: A symbol in which we did something at that time or later is not compared.
         all_readable: Every row of the broker's list could be read. If not, a missing position proves nothing.
     """

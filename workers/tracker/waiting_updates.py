@@ -39,7 +39,7 @@ class WaitingUpdates:
         self._orders: dict[str, WaitingOrder] = {}
 
     def holds(self, update: OrderUpdate) -> bool:
-        """Return whether earlier updates of the same order wait, so that this one has to wait behind them."""
+        """Return whether earlier updates of the same order wait, so that a new update has to wait behind them."""
         return update.order.client_order_id in self._orders
 
     def add(self, update: OrderUpdate, now: float) -> None:

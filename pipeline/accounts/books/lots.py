@@ -110,7 +110,8 @@ class SymbolBook:
         """Book *fill*; fills come in the order of their time. Return what it closed, the oldest lots first.
 
         An exit closes the lots of its own strategy, then those of others. An entry closes the lots of its own strategy
-        on the other side, and opens a lot with the rest. What an exit closes beyond all lots was not opened by us.
+        on the other side, and opens a lot with the rest. If an exit closes more than all lots, the surplus was
+        not opened by us.
         """
         with localcontext(prec=_DIGITS):
             closes = fill.quantity if fill.role is Role.ENTRY else fill.closes
@@ -157,7 +158,7 @@ class _Sales:
         self.fill = fill
         self._closes = closes
         self._sold = _ZERO
-        #: What is left to close.
+        #: The quantity that is left to close.
         self.left = closes
 
     def take(self, part: Decimal) -> Decimal:

@@ -184,7 +184,7 @@ def _open(url: str, within_s: float) -> ClientConnection:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         opened.settimeout(None)
         protocol = ClientProtocol(uri, logger=_QUIET, max_size=_LONGEST_FRAME)
-        # This module pings itself: a ping of the library's shows nobody when it was answered.
+        # This module sends the pings: the library's own pings do not show when they were answered.
         websocket = ClientConnection(
             opened, protocol, ping_interval=None, close_timeout=_CLOSES_WITHIN_S, max_queue=_MOST_WAITING_FRAMES
         )

@@ -53,12 +53,12 @@ class OrderUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class FillRevision:
-    """A trade of an order of ours that the broker takes back, or corrects. It says nothing reliable about the order."""
+    """A trade of our order that the broker takes back or corrects. Such an event does not show the order's state."""
 
     client_order_id: str
     #: The id under which the trade was reported before.
     previous_fill_id: str
-    #: The trade that counts from now on; of a trade that is taken back, its last report.
+    #: The corrected trade; if the broker takes the trade back, the last report of it.
     fill: FillReport
     is_bust: bool
 

@@ -118,7 +118,7 @@ class Gate:
         self._keep_ended(session.nonce, ended=True)
 
     def count(self, name: str, *, scope: Scope = Scope.READ) -> float | None:
-        """Count one request of *name*; return the seconds to wait when it has used its requests of the minute.
+        """Count one request of *name*; return the seconds to wait when it has used up its requests of this minute.
 
         Signals are counted separately: a program that reads too often can still send.
         """
@@ -153,7 +153,7 @@ def opened_by(gate: Gate, scope: Scope) -> Any:
         wait = gate.count(found.name, scope=scope)
         if wait is not None:
             headers = {"Retry-After": str(max(1, round(wait)))}
-            raise ApiError(429, "too_many_requests", "this token has used its requests of the minute", headers=headers)
+            raise ApiError(429, "too_many_requests", "this token has used up this minute's requests", headers=headers)
         request.state.holder = found
 
     return Depends(let_in)

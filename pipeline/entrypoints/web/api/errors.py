@@ -108,6 +108,6 @@ COMMON: dict[int | str, dict[str, Any]] = {
     405: {"model": ErrorAnswer, "description": "The page does not accept this method."},
     413: {"model": ErrorAnswer, "description": "The body is too large."},
     422: {"model": ErrorAnswer, "description": "The request is not understood; the message explains why."},
-    429: {"model": ErrorAnswer, "description": "The token, or the address without one, has used its requests."},
+    429: {"model": ErrorAnswer, "description": "The token or the address has used up its requests of this minute."},
     503: {"model": ErrorAnswer, "description": "PostgreSQL is away: try again."},
 }

@@ -105,7 +105,7 @@ def admit(gate: Gate, request: Request, scope: Scope) -> PageVisit:
 
     Raises:
         LoginNeeded: there is no session, or its token was revoked.
-        PageRefused: the token does not have the scope, or has used its requests of the minute.
+        PageRefused: the token does not have the scope, or has used up its requests of this minute.
         RecordUnavailable: the token must be looked up, and PostgreSQL is away.
     """
     session = gate.session_of(request)
@@ -115,7 +115,7 @@ def admit(gate: Gate, request: Request, scope: Scope) -> PageVisit:
     if scope not in holder.scopes:
         raise PageRefused(403, f"the token {holder.name} does not have the scope {scope.value}")
     if gate.count(f"page:{holder.name}") is not None:
-        raise PageRefused(429, "this token has used its requests of the minute")
+        raise PageRefused(429, "this token has used up this minute's requests")
     return PageVisit(holder=holder, session=session, csrf=gate.sessions.token_of(session))
 
 

@@ -37,7 +37,7 @@ SWITCHES = MappingProxyType(
     {
         "pause": PageAction(
             label="Pause",
-            means="Entries wait until somebody resumes. Exits are sent.",
+            means="Entries wait until a person resumes. Exits are sent.",
             done="Paused: entries wait, exits are sent.",
         ),
         "resume": PageAction(
@@ -47,7 +47,7 @@ SWITCHES = MappingProxyType(
         ),
         "reduce": PageAction(
             label="Reduce",
-            means="Closing only, until somebody resumes: entries are skipped and working entries are canceled.",
+            means="Closing only, until a person resumes: entries are skipped and working entries are canceled.",
             done="Closing only: entries are skipped, exits are sent.",
         ),
         "halt": PageAction(
