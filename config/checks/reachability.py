@@ -56,7 +56,7 @@ def _faults(
 
 
 def _cause(executor: ExecutorSettings, symbols: Collection[str]) -> str:
-    """Return the key to name for the refusal of all *symbols*: `route.symbols` if it is set."""
+    """Return the key of the rule that refuses all *symbols*; `route.symbols` comes first."""
     route = executor.route
     if route.symbols is not None:
         return "route.symbols"

@@ -82,7 +82,7 @@ def exchange_address(value: str) -> str:
         ValueError: *value* is not an API address, or it is a broker's.
     """
     if is_alpacas(value):
-        raise ValueError("a broker's address is never tradewire's paper exchange; use one like http://127.0.0.1:8100")
+        raise ValueError("this is a broker's address, not a paper exchange's; use one like http://127.0.0.1:8100")
     return normal_address(value)
 
 

@@ -1,4 +1,4 @@
-"""Publish events: give them the ids by which other programs follow them, and note what their receiver has."""
+"""Publish events: give them the ids by which other programs follow them, and record the last one that was delivered."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def publish(record: Record) -> int:
 
 
 def published_feed(record: Record) -> EventFeed:
-    """Publish what is recorded, and return how far the events are. Raises as `publish`."""
+    """Publish the recorded events, and return the feed's position. Raises as `publish`."""
 
     def unit(connection: Connection[DictRow]) -> EventFeed:
         _publish(connection)
@@ -48,7 +48,7 @@ def published_feed(record: Record) -> EventFeed:
 
 
 def deliver_after(record: Record, since: int | None) -> int:
-    """Let the receiver get the events after *since* next (None: those from now on), and return that id.
+    """Make *since* the last delivered event (None: the newest published one), and return its id.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

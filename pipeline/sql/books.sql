@@ -48,8 +48,8 @@ LEFT JOIN book AS b ON b.account_number = %(account_number)s
     AND b.symbol = %(symbol)s
 
 -- name: earlier_part
--- The first fill of those exits that closed something before *after*, and more since then: their trades are computed as
--- a whole. NULL: there are none.
+-- The first fill of the exits that closed a part before *after* and another part later, because the trades of one exit
+-- are computed together. NULL: there are no such exits.
 SELECT min(f.filled_at) AS filled_at
 FROM fill AS f
 WHERE f.filled_at <= %(after)s

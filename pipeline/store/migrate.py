@@ -53,7 +53,7 @@ def migrate(database_url: str) -> list[str]:
     try:
         # No prepared statements: behind a pooler they would leak to other clients.
         with psycopg.connect(database_url, connect_timeout=5, prepare_threshold=None) as connection:
-            # Read committed, so that after waiting for the lock this process sees the migrations of the other one.
+            # Read committed, so that after waiting for the lock this process sees the migrations of the other process.
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             applied: list[str] = []
             while names := _apply(connection):
@@ -104,5 +104,5 @@ def _missing(connection: psycopg.Connection) -> list[Migration]:
     for migration in shipped:
         # A migration that was applied must never be edited.
         if done.get(migration.version, migration.checksum) != migration.checksum:
-            raise NotPossible(f"migration {migration.version} in the database is not the one that this release ships")
+            raise NotPossible(f"migration {migration.version} in the database differs from that of this release")
     return [migration for migration in shipped if migration.version not in done]

@@ -1,4 +1,4 @@
-"""The orders that are open by the record, and what became of a request to cancel one."""
+"""The orders that are open by the record, and the outcome of a request to cancel one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ class Prices(RootModel[dict[str, _Price | None]]):
 
 
 class BarsBody(AdminBody):
-    """`/admin/bars`: how bars are played. A field that is left out changes nothing."""
+    """`/admin/bars`: set how the exchange plays price bars. A field that is left out changes nothing."""
 
     #: Seconds per bar.
     cadence_s: Annotated[float, Field(ge=0.01, le=86_400)] | None = None

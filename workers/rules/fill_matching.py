@@ -26,7 +26,7 @@ class KnownFill:
     source: FillSource
     #: When the broker took it back or corrected it; None: it counts.
     voided_at: datetime | None
-    #: The fill that was reported in its place; None: there is none.
+    #: The id of the fill with which the broker corrected it; None: it was not corrected.
     corrected_by: str | None = None
 
 

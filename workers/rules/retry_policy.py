@@ -164,7 +164,7 @@ def _not_sent(outcome: NotSent, *, age: timedelta, role: Role) -> Transition:
         # An answer to an order does not show that the account is refused, so the exit is tried again soon.
         code, wait = Code.BROKER_REFUSES_ACCOUNT, max(wait, min(LONGEST_REFUSED_EXIT, age / 2))
     elif outcome.cause is NotSentCause.POSITION_CHANGED:
-        # The broker's position is not the one that the order was decided on. The worker reads it and decides again.
+        # The order was decided on a position that the broker does not have. The worker reads it and decides again.
         code = Code.ACCOUNT_UNREADABLE
     reason = Reason(code=code, facts={"says": outcome.message[:300]})
     return Transition(state=State.HELD, reason=reason, due_in=wait, may_exist=False)

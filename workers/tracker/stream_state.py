@@ -42,7 +42,7 @@ class StreamState:
     def failed(self, error: StreamDown, *, leads: bool) -> None:
         """Record why the stream is not open. The same cause is logged once until the stream is open again.
 
-        A tracker that does not lead records nothing: the row shows the stream of the one that does.
+        A tracker that does not lead records nothing, because the row shows the leading tracker's stream.
         """
         was_open = self.down_since is None
         self.closed()

@@ -106,7 +106,7 @@ def end(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """End an execution that is queued or held: it is skipped, and the next one of its symbol goes on."""
+    """End an execution that is queued or held: it is skipped, and the next execution of its symbol goes on."""
     which = id_of(execution_id, "EXECUTION")
     with open_to_change(settings_for_a_person("end")) as record:
         ended = end_execution(record, which, by=by or getpass.getuser(), why=why)

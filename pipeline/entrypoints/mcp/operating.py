@@ -101,7 +101,7 @@ def close_position(
         ),
     ] = None,
 ) -> Answer:
-    """Close the account's position in a symbol. This trades. `executions` shows what became of it.
+    """Close the account's position in a symbol. This trades. `executions` shows the outcome.
 
     Give a `source_id`, and give the same one when you call it again after a lost answer: nothing is closed twice.
     """

@@ -113,7 +113,7 @@ def common(body: Mapping[str, Any], now: datetime, *, legs: Collection[str] = ()
         refuse_two(body, STOP)
         refuse_two(body, TARGET)
     for name in _PRICE:
-        # TradingView may write NaN under a price key that is not the one that counts.
+        # TradingView may write NaN under a price key that is not used.
         if body.get(name) is not False and str(body.get(name)).strip().lower() not in ("market", "nan"):
             values.number(body, name)
     refuse_lone_size(body, SIZE, POSITION)

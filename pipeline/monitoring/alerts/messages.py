@@ -40,14 +40,15 @@ class Message:
 
 def compose(alerts: Sequence[UntoldAlert]) -> Message:
     """Return the message about at least one alert; each has begun, ended, or both."""
-    # The enum lists the severities in rising order. The gravest alerts come first, in case not all have room.
+    # The enum lists the severities in rising order. The most severe alerts come first, because a long message is cut
+    # at its end.
     alerts = sorted(alerts, key=lambda alert: list(Severity).index(alert.severity), reverse=True)
     begun = [alert for alert in alerts if alert.opened_in is None]
     open_ = [alert for alert in begun if alert.over_at is None]
     ended = [alert for alert in alerts if alert.over_at is not None]
     lines = [
         *_section("Wrong now", open_),
-        *_section("Came and went", [alert for alert in ended if alert.opened_in is None]),
+        *_section("Already over", [alert for alert in ended if alert.opened_in is None]),
         *_section("It is over", [alert for alert in ended if alert.opened_in is not None]),
     ]
     severity = next((alert.severity for alert in begun), "over")

@@ -19,7 +19,7 @@ from pipeline.monitoring.alerts.messages import Message
 from pipeline.store.query import execute, fetch_all, fetch_maybe
 from pipeline.store.statements import sql
 
-# The orders that one message lists; the others are counted.
+# The most orders that one message lists; it gives only the number of the others.
 _LISTED = 50
 _MOST = 2000
 _LONGEST_TITLE = 120
@@ -27,7 +27,7 @@ _LONGEST_TITLE = 120
 
 @dataclass(frozen=True, kw_only=True)
 class EndedOrder:
-    """An order that ended at the broker, as its event tells it."""
+    """An order that ended at the broker, as its event describes it."""
 
     event_id: int
     at: datetime
@@ -35,7 +35,7 @@ class EndedOrder:
 
     @property
     def line(self) -> str:
-        """Return what became of the order, for a person."""
+        """Return the outcome of the order as a line of text for a person."""
         data = self.data
         quantity = Decimal(data["filled_quantity"] or 0)
         price = data["filled_average_price"]

@@ -153,7 +153,7 @@ def test_what_came_and_went_before_it_was_told_is_told_in_one(record: Record, st
 
         until(lambda: telling.run_once() * 0 or receiver.messages)
 
-        assert receiver.bodies[0].startswith("Came and went:")
+        assert receiver.bodies[0].startswith("Already over:")
         assert telling.run_once() == 0
 
 

@@ -52,7 +52,7 @@ def test_a_message_tells_what_begins_what_went_and_what_is_over() -> None:
     assert message.body.splitlines() == [
         "Wrong now:",
         "- [critical] trouble 1 (2026-01-02 12:00:00 UTC)",
-        "Came and went:",
+        "Already over:",
         "- [critical] trouble 2 (2026-01-02 12:00:00 to 12:01:00 UTC)",
         "It is over:",
         "- [critical] trouble 3 (2026-01-02 12:00:00 to 12:01:00 UTC)",

@@ -13,7 +13,7 @@ from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.nesting import is_too_deep
 from pipeline.model.orders import OrderSide
 
-#: The first digit of an amount is at most this many places away from the units digit. Any other number is refused,
+#: The largest distance, in digits, of an amount's first digit from the units digit. A number beyond it is refused,
 #: because it could be extremely long when written out.
 GREATEST_EXPONENT: Final = 30
 

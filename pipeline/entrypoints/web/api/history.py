@@ -31,7 +31,7 @@ from pipeline.views.schemas import ListedSignal, Page, RefusalView
 
 
 def router(context: WebContext) -> APIRouter:
-    """Return the routes. The fixed paths come before the one that takes an id."""
+    """Return the routes. The fixed paths come before the path that takes an id."""
     reading = [opened_by(context.gate, Scope.READ)]
     routes = APIRouter(tags=["signals"], dependencies=reading, responses=COMMON)
     _add_lists(routes, context)

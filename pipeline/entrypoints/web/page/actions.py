@@ -68,13 +68,13 @@ LETTERS = MappingProxyType(
     {
         "requeue": PageAction(
             label="Requeue",
-            means="It is executed again. An order that may be at the broker is looked up before anything is sent.",
-            done="Requeued: it is executed within seconds.",
+            means="The execution starts again. An order that may be at the broker is looked up first.",
+            done="Requeued: the execution starts within seconds.",
         ),
         "discard": PageAction(
             label="Discard",
-            means="It is closed for good and nothing is sent. It cannot be requeued after that.",
-            done="Discarded: it is closed for good.",
+            means="The execution is closed for good, and nothing is sent. It cannot be requeued after that.",
+            done="Discarded: the execution is closed for good.",
             grave=True,
         ),
     }
