@@ -69,8 +69,8 @@ class OrderSettings(Section):
     """A SELL without a position opens a short position (true), or is skipped (false). Default: false."""
 
     flip: Literal["close", "reverse"] = "close"
-    """The effect of a signal against the position: it closes the position (close), or also opens one on the other side
-    (reverse). Default: close."""
+    """The effect of a signal against the position: it closes the position (close), or closes it and opens one on the
+    other side (reverse). Default: close."""
 
     close_scope: Literal["strategy", "account"] = "strategy"
     """How much an exit closes: what the signal's strategy bought in this account (strategy), or all that the account
@@ -163,8 +163,8 @@ class LimitSettings(Section):
     because no entry is decided without a snapshot. Default: 5."""
 
     on_breach: Literal["halt", "flatten"] = "halt"
-    """The effect of a reached loss limit: the account is halted (halt), or also all positions are closed
-    (flatten). Default: halt."""
+    """The effect of a reached loss limit: the account is halted (halt), or halted and all its positions are
+    closed (flatten). Default: halt."""
 
     next_day: Literal["stay", "resume"] = "stay"
     """The effect of a new day on a halt by `daily_loss_percent`: it holds until a person lifts it (stay), or it is

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account's money, as far as the rules use it. Amounts are in `currency`."""
+    """The figures of an account's money that the rules use. Amounts are in `currency`."""
 
     number: str
     currency: str

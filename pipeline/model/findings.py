@@ -68,16 +68,16 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class EntryGate:
-    """The last reconcile of an account, as far as an entry in one symbol depends on it."""
+    """The facts of an account's last reconcile that decide whether an entry in one symbol may be sent."""
 
     #: Whether a reconcile of the account counts: a recent one, made after the record was last restored.
     is_reconciled: bool
-    #: A difference in the symbol, suspected or open; None without one.
+    #: The id of a suspected or open difference in the symbol; None: there is none.
     finding_id: UUID | None = None
     kind: FindingKind | None = None
 
 
-#: Nothing to wait for.
+#: The gate of an account that holds no entry.
 OPEN_GATE: Final = EntryGate(is_reconciled=True)
 
 

@@ -152,7 +152,7 @@ class BrokerOrder:
     replacement_ids: tuple[str, ...] = ()
     #: None if the order does not trigger at a price.
     stop: StopTerms | None = None
-    #: The order's type, class and prices in the broker's words, as far as they are set, for decisions and messages.
+    #: The order's type, class and prices in the broker's words, for decisions and messages. Absent fields are left out.
     terms: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 -- name: recorded_orders
--- The orders that are open in the record. *changed_at* is the time at which we last sent or last heard of each.
+-- The orders that are open in the record. *changed_at* is the time of the last message about each order, sent or
+-- received.
 SELECT o.order_id, o.symbol, o.side, o.quantity, o.filled_quantity,
     greatest(o.intended_at, o.last_sent_at, o.filled_at, o.cancel_asked_at) AS changed_at
 FROM broker_order AS o

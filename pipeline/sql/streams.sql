@@ -21,8 +21,8 @@ SET last_heard_at = clock_timestamp(),
 WHERE executor_id = %(executor_id)s
 
 -- name: failed
--- The stream broke off (*was_open*), or could not be opened. In the second case another tracker may have it open, and
--- then is heard: the broker allows one connection.
+-- The stream broke off (*was_open*), or could not be opened. In the second case another tracker may have it open and
+-- receive messages: the broker allows one connection.
 INSERT INTO stream AS s (executor_id, state, problem, problem_at)
 VALUES (%(executor_id)s, 'down', %(problem)s, clock_timestamp())
 ON CONFLICT (executor_id) DO UPDATE
@@ -60,7 +60,7 @@ WHERE executor_id = %(executor_id)s
         FROM stream_oddity
         WHERE executor_id = %(executor_id)s
         ORDER BY oddity_id DESC
-        -- The new row is not visible here.
+        -- This query does not see the new row, so it counts one row less.
         OFFSET %(most)s - 1
         LIMIT 1
     )
@@ -77,16 +77,16 @@ SELECT EXISTS (
 )
 
 -- name: poll_needs
--- Whether the stream is open and was heard lately, and the last request for a poll. No row: no tracker ran yet.
+-- Whether the stream is open and brought a message lately, and the last request for a poll. No row: no tracker ran yet.
 SELECT state = 'listening' AND coalesce(last_heard_at > clock_timestamp() - %(silent)s::interval, false) AS alive,
     poll_requested_at
 FROM stream
 WHERE executor_id = %(executor_id)s
 
 -- name: down
--- The streams that a tracker opened in the last day and that are not open now, or were not heard lately, although orders
+-- The streams that a tracker opened in the last day and that are not open now, or sent nothing lately, although orders
 -- work or the market is open by the last reading of the clock.
-SELECT s.executor_id, CASE WHEN s.state = 'down' THEN s.problem ELSE 'nothing was heard' END AS problem
+SELECT s.executor_id, CASE WHEN s.state = 'down' THEN s.problem ELSE 'the broker sent nothing' END AS problem
 FROM stream AS s
 LEFT JOIN account_snapshot AS a USING (executor_id)
 WHERE s.executor_id = ANY(%(executor_ids)s)

@@ -165,5 +165,5 @@ class ExecutionRow:
 
     @property
     def reason(self) -> str | None:
-        """Return the reason as people read it; None without one."""
+        """Return the reason as text for people; None if there is none."""
         return sentence(self.reason_code, self.reason_facts) if self.reason_code else None

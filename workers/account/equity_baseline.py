@@ -103,7 +103,8 @@ def _begin(connection: Connection[DictRow], values: dict[str, Any], start: DaySt
 def _closed_at(connection: Connection[DictRow], at: datetime) -> datetime:
     """Return the midnight in New York after the last trading day before the day of *at*.
 
-    It stands for the close, because some transfers have only a date: one of the next day counts as made after it.
+    It is used in place of the close, because some transfers have only a date: a transfer of the next day counts as
+    made after it.
     """
     today = at.astimezone(_NEW_YORK).date()
     day = fetch_maybe(connection, date, sql("equity_monitor", "last_close_day"), {"today": today})

@@ -118,7 +118,7 @@ def correct_fill(
     known = {fill.fill_id: fill for fill in _known(connection, order)}
     last = None if order.corrected_by is None else known.get(_id_of(connection, account_number, order.corrected_by))
     if last is not None:
-        # The correction of this correction came first.
+        # A later correction of this correction was reported first.
         report = replace(report, fill_id=last.fill_id, quantity=last.quantity, price=last.price)
     previous = known.get(_id_of(connection, account_number, previous_fill_id))
     values = _values(order, report, source)
@@ -133,7 +133,7 @@ def correct_fill(
     if previous.voided_at is not None:
         return record_fill(connection, account_number, report, source=source)
     if report.fill_id not in known:
-        # The new fill comes first: in between, a holding must not look closed.
+        # Insert the new fill before the old one is voided: in between, the holding must not look closed.
         room = {"quantity": min(report.quantity, previous.quantity)}
         execute(connection, sql("fills", "make_room"), values | room)
         after = previous.cumulative_quantity if report.cumulative_quantity is None else report.cumulative_quantity

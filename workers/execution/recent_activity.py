@@ -1,4 +1,4 @@
-"""Read an account's recent orders, as far as its executor's limits ask for them."""
+"""Read the recent orders of an account that its executor's limits need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def recent_of(
     rows: Sequence[BookRow],
     day_started_at: datetime | None,
 ) -> Recent:
-    """Return the account's recent orders, without that of *claimed*, as far as the limits need them.
+    """Return the account's recent orders that the limits need, without that of *claimed*.
 
     Orders are counted by the account's number, so that they still count after the executor is renamed.
 

@@ -71,7 +71,7 @@ class OrderLookup:
     def _look_up(self, runtime: ExecutorRuntime, unknown: UnknownExecution, intent: OrderRow) -> Lookup:
         """Look the order up by our id. If it is absent, search the broker's list of orders too.
 
-        The list is searched from the second look-up on, or at once if the broker has said that it has the id.
+        The list is searched from the second look-up on, or at once if the broker has answered that the id exists.
         """
         try:
             refusal = runtime.snapshots.refusal()

@@ -27,7 +27,7 @@ _YOUNG = timedelta(seconds=60)
 _SINGLY = 3
 # The broker's clock and ours differ, so a list that has to include an intent starts this much before it.
 _CLOCK_TOLERANCE = timedelta(seconds=10)
-# A tracker notes every 5 s that the broker answers its ping. A stream that was not heard for so long does not count.
+# A tracker notes every 5 s that the broker answers its ping. A stream without a message for so long does not count.
 _STREAM_SILENT = timedelta(seconds=15)
 # Workers accept a snapshot that is up to `account_age_s` old (by default 5 s). The keeper reads a new one earlier.
 _SNAPSHOT_AGE = timedelta(seconds=3)

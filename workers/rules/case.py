@@ -20,7 +20,7 @@ from workers.rules.market_hours import Market
 
 @dataclass(frozen=True, kw_only=True)
 class Recent:
-    """The account's recent orders, as far as the limits need them."""
+    """The account's recent orders that the limits need."""
 
     #: The newest order of the same strategy (or content, depending on `limits.repeat_by`), and its age.
     repeat_of: UUID | None = None

@@ -125,7 +125,7 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
     others = tuple(order for order in case.under_way if order.role is not Role.PROTECTION)
     whole = closes_the_account(case.executor, case.signal.source)
     closed = not_again(case, intent)
-    # While the market is closed, the stop stays.
+    # While the market is closed, the exit cannot be sent, so it must not cancel the stop.
     stopped = None if closed is not None else hold_for_protections(case, side, whole=whole)
     waits = _wait_for(others) if others else stopped or hold_lagging(case, side)
     if waits is not None:
@@ -134,7 +134,7 @@ def _exit_still_goes(case: Case, intent: OrderRow) -> Skip | Hold | None:
     reducible = max(closable(case, side, held if side is OrderSide.SELL else -held), Decimal(0))
     if intent.quantity > reducible:
         facts = {"held": reducible, "intended": intent.quantity}
-        # This order cannot change, so another one closes the rest.
+        # This order cannot change, so another exit closes the rest.
         code = Code.EXIT_NOT_DONE if reducible > 0 else Code.NO_POSITION
         return Skip(reasons=(Reason(code=code, facts=facts),))
     return closed

@@ -32,7 +32,7 @@ class RecordedOrder:
     side: str
     quantity: Decimal
     filled_quantity: Decimal
-    #: When we last sent it, asked for its cancel, or heard of a fill.
+    #: When we last sent it, requested its cancel, or received a fill.
     changed_at: datetime
 
 

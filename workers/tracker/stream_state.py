@@ -34,7 +34,7 @@ class StreamState:
         log.info("stream.listens", executor_id=self._executor_id)
 
     def heard(self, at: float) -> None:
-        """Record that the broker was heard at *at* (monotonic), at most once a second."""
+        """Record that the broker sent something at *at* (monotonic), at most once a second."""
         if at - self._heard_at >= _HEARD_EVERY_S:
             self._write("heard")
             self._heard_at = at

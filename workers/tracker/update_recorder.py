@@ -96,7 +96,7 @@ class UpdateRecorder:
             case Apply() if known is not None:
                 self._follow(connection, known, update)
                 if verdict.fill_missed:
-                    self._request_poll(connection, "a fill was not heard")
+                    self._request_poll(connection, "a fill was missed")
             case FillOnly() if known is not None:
                 self._record_fill(connection, known, update)
                 if verdict.poll is not None:

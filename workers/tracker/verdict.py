@@ -34,7 +34,7 @@ class KnownOrder(OrderRow):
 class Apply:
     """The update is newer than the record."""
 
-    #: True if the order filled by more than this update's trade, so that an earlier trade was not heard.
+    #: True if the order filled by more than this update's trade, so that an earlier trade was missed.
     fill_missed: bool
 
 

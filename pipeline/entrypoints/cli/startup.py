@@ -40,7 +40,7 @@ def checked_start(
 
 
 def check_before_up(settings: Settings, executors: Mapping[str, ExecutorSettings]) -> Callable[[str], None]:
-    """Return the check that `up` makes, given a database URL, before it starts the processes that need the record.
+    """Return a function that `up` calls with the database URL before it starts the processes that need the record.
 
     It skips accounts whose broker is away, and accounts at the exchange that `up` starts: the processes check them.
     """

@@ -20,7 +20,7 @@ class _Stream:
     problem: str | None
     #: How long the state lasts.
     lasts: timedelta
-    #: How long ago the broker was heard; None: never.
+    #: The time since the broker last sent something; None: it never did.
     silent: timedelta | None
 
 
@@ -36,8 +36,8 @@ def check_streams(record: Record, executor_ids: Iterable[str]) -> Iterator[Check
 def _finding(stream: _Stream) -> CheckResult:
     name, lasts_s = f"stream {stream.executor_id}", stream.lasts.total_seconds()
     if stream.is_open and stream.silent is not None:
-        return ok(name, f"open for {lasts_s:.0f} s, heard {max(stream.silent.total_seconds(), 0.0):.0f} s ago")
-    problem = stream.problem or "nothing was heard"
+        return ok(name, f"open for {lasts_s:.0f} s, last message {max(stream.silent.total_seconds(), 0.0):.0f} s ago")
+    problem = stream.problem or "the broker sent nothing"
     return warning(
         name,
         f"not open for {lasts_s:.0f} s: {problem}"[:300],

@@ -114,11 +114,11 @@ class HeldQuantity:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledgers:
-    """The three ledgers, each in full."""
+    """The three ledgers that the audit compares: the signals sent, the record and the exchange."""
 
     #: The `source_id` of every signal that was due.
     sent: Sequence[str]
-    #: The source whose signals these are. The record also has exits that tradewire added by itself.
+    #: The source of these signals. The record also has exits that tradewire added by itself.
     source: str
     #: Every configured executor's id, which is its key at the exchange too.
     executors: Sequence[str]

@@ -105,7 +105,7 @@ REFUSALS = ("unauthorized", "forbidden_account")
 
 
 def lasts_s(signals: int, pace: float) -> float:
-    """Return how long a drill sends *signals*, at most *pace* a second and for at least `SHORTEST_S`."""
+    """Return the seconds that a drill needs to send *signals*, *pace* a second; at least `SHORTEST_S`."""
     return max(signals / pace, SHORTEST_S)
 
 

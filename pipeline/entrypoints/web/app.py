@@ -40,12 +40,12 @@ _TAGS = [
     {"name": "webhooks", "description": "Receive alerts from TradingView and others, and list the deliveries."},
     {"name": "trading", "description": "Send a signal and wait for its outcome; show whether each account trades."},
     {"name": "executions", "description": "The outcome of each signal at each executor, and counts and rates."},
-    {"name": "books", "description": "Positions, closed trades, profit, and what differs from the record."},
+    {"name": "books", "description": "Positions, closed trades, profit, and differences between accounts and record."},
     {"name": "operating", "description": "Switches and dead letters: the decisions of a person."},
     {"name": "orders", "description": "The open orders; cancel one, or close a position, by hand."},
-    {"name": "live", "description": "Events in their order, to be followed from an id."},
+    {"name": "live", "description": "Read the events in their order, after an id."},
     {"name": "metrics", "description": "Metrics for Prometheus."},
-    {"name": "health", "description": "Whether this process and its servers answer; without a token."},
+    {"name": "health", "description": "Check whether this process and its servers answer. No token is needed."},
 ]
 
 

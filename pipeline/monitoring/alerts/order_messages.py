@@ -1,4 +1,4 @@
-"""Make and deliver messages about orders that ended, where `fills` of alerts.toml asks for them."""
+"""Make and deliver messages about orders that ended, if `fills` of alerts.toml is "each"."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, Severit
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
 
-# A stream is heard about every 5 s: the broker answers the tracker's pings.
+# A stream brings a message about every 5 s: the broker answers the tracker's pings.
 _SILENT = timedelta(seconds=15)
 
 

@@ -33,7 +33,7 @@ def down(record: Record, executors: Executors) -> list[str]:
     ("statement", "age", "problem"),
     [
         (LISTENING, "interval '14 seconds'", None),
-        (LISTENING, "interval '16 seconds'", "nothing was heard"),
+        (LISTENING, "interval '16 seconds'", "the broker sent nothing"),
         (LISTENING, "interval '25 hours'", None),
         (DOWN, "interval '1 second'", "no answer"),
         (DOWN, "interval '25 hours'", None),

@@ -40,7 +40,7 @@ class HttpAnswer:
     status: int
     text: str
     retry_after_s: float | None = None
-    #: The broker's `X-Request-ID`; None without one.
+    #: The broker's `X-Request-ID`; None if the answer has none.
     request_id: str | None = None
 
 

@@ -42,7 +42,7 @@ _QUIET.setLevel(logging.WARNING)
 
 
 class StreamCause(StrEnum):
-    """Why a stream is not open."""
+    """The reasons for which a stream is not open."""
 
     UNREACHABLE = "unreachable"
     #: The login, or the request to listen, is refused.

@@ -183,7 +183,7 @@ async def may_read(gate: Gate, request: Request) -> bool:
 
 
 async def is_known(gate: Gate, request: Request, token: str | None) -> bool:
-    """Return whether *request* has a right *token* or a session, or it cannot be looked up: the route says so then."""
+    """Return whether *request* has a valid *token* or a session. True if the record is away: the route reports that."""
     try:
         if token is not None:
             return await _holder_of_token(gate, request, token) is not None

@@ -1,4 +1,4 @@
-"""`GET /api/v1/positions`, `/trades`, `/pnl` and `/findings`: positions, profit, and what differs from the record."""
+"""`GET /api/v1/positions`, `/trades`, `/pnl` and `/findings`: positions, profit and differences."""
 
 from fastapi import APIRouter
 

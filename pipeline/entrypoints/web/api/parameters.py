@@ -59,7 +59,7 @@ Since = Annotated[
 Digits = BeforeValidator(_digits)
 Limit = Annotated[int, Digits, Query(ge=1, le=100, description="At most this many items.")]
 Cursor = Annotated[
-    str | None, Query(max_length=200, description="`next_cursor` of the page before, with the same filters.")
+    str | None, Query(max_length=200, description="The `next_cursor` of the previous page. Send the same filters.")
 ]
 Hours = Annotated[int, Digits, Query(ge=1, le=8760, description="How many hours back.")]
 
