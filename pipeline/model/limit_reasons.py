@@ -43,7 +43,8 @@ LIMIT_REASONS: Mapping[Code, Meaning] = {
         "Close positions, or lower the risk.",
     ),
     Code.ENTRY_WITHOUT_STOP: Meaning(
-        "`order.unprotected` refuses entries without a stop, or the price is too low to add one.",
+        "`order.unprotected` refuses entries without a stop, or the price is too low to add one, or has "
+        "passed the stop of the strategy's holding.",
         "Send `stop_price` with entries, or change `order.unprotected`.",
     ),
     Code.STOP_TOO_FAR: Meaning(

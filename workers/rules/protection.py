@@ -118,11 +118,12 @@ def with_stop(case: Case, side: OrderSide) -> Case:
         return case
     buys, distance = side is OrderSide.BUY, case.executor.size.default_stop_percent
     stop = _rounded(case, OrderSide.SELL if buys else OrderSide.BUY, signal.entry_price, beyond=distance)
-    # A price of few steps has no step between itself and its stop.
+    if case.own.stop_price is not None and not reduces(side, case.own.quantity):
+        stop = max(stop, case.own.stop_price) if buys else min(stop, case.own.stop_price)
+    # A price of few steps has no step between itself and its stop. Or the price has passed the stop of the holding, as
+    # when a person canceled its order: the entry would be closed at once, and the holding with it.
     if not (0 < stop < signal.entry_price if buys else stop > signal.entry_price):
         return case
-    if case.own.stop_price is not None:
-        stop = max(stop, case.own.stop_price) if buys else min(stop, case.own.stop_price)
     return replace(case, signal=replace(signal, stop_price=stop))
 
 

@@ -61,6 +61,20 @@ def test_the_new_stop_is_not_farther_away_than_the_stop_of_the_holding(stop: int
     assert go(judged("guard", held=1, own=replace(own, changed_at=None))).stop_price == expected
 
 
+@pytest.mark.parametrize(("action", "stop"), [("BUY", 105), ("BUY", 100), ("SELL", 95)])
+def test_an_entry_is_refused_when_its_price_has_passed_the_stop_of_the_holding(action: str, stop: int) -> None:
+    own = 1 if action == "BUY" else -1
+    holding = StrategyHolding(quantity=Decimal(own), recorded=Decimal(own), changed_at=None, stop_price=Decimal(stop))
+
+    assert codes(judged("guard", action, held=own, own=holding)) == ["entry_without_stop"]
+
+
+def test_the_stop_of_a_holding_on_the_other_side_is_no_stop_of_the_entry() -> None:
+    own = StrategyHolding(quantity=Decimal(-1), recorded=Decimal(5), changed_at=None, stop_price=Decimal(110))
+
+    assert go(judged("guard", held=5, own=own)).stop_price == 97
+
+
 def test_a_price_too_low_for_a_stop_is_refused() -> None:
     assert codes(judged("guard", percent=100)) == ["entry_without_stop"]
 
