@@ -15,6 +15,8 @@ FLIP = f"{OWN}flip"
 RETRY = f"{OWN}exit"
 #: The source of the stop orders that protect positions. If the price has passed the stop, an exit follows at once.
 PROTECT = f"{OWN}protect"
+#: The source of the further tries of such an exit. They close what it would have closed.
+PROTECT_RETRY = f"{OWN}protect_exit"
 #: The source of the closes that a person asks for by hand, and of their further tries.
 HAND = f"{OWN}hand"
 #: The source_id of such a close begins with this. That of a further try begins with the id of the first execution.

@@ -89,7 +89,7 @@ JOIN broker_order AS o USING (execution_id, generation)
 JOIN execution AS e USING (execution_id)
 JOIN signal AS s USING (signal_id)
 LEFT JOIN execution AS tried ON tried.execution_id = CASE
-    WHEN s.source = 'tradewire:exit' THEN split_part(s.source_id, ':', 1)::uuid
+    WHEN s.source IN ('tradewire:exit', 'tradewire:protect_exit') THEN split_part(s.source_id, ':', 1)::uuid
 END
 LEFT JOIN signal AS first ON first.signal_id = tried.signal_id
 LEFT JOIN LATERAL (

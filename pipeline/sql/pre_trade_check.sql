@@ -79,7 +79,7 @@ SELECT EXISTS (
         AND o.symbol = %(symbol)s
         AND o.side = %(side)s
         AND (%(whole)s OR o.strategy = %(strategy)s)
-        AND s.source = 'tradewire:protect'
+        AND s.source IN ('tradewire:protect', 'tradewire:protect_exit')
 ) AS stopped
 
 -- name: flat_since

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipeline.model.reasons import Code
 from pipeline.model.signals import Action, Intent
-from pipeline.model.sources import HAND, HAND_CLOSE, OWN, RETRY, has_final_limit, is_own
+from pipeline.model.sources import HAND, HAND_CLOSE, OWN, PROTECT, PROTECT_RETRY, RETRY, has_final_limit, is_own
 from pipeline.model.states import State
 from workers.rules.exits import CLOSES_THE_ACCOUNT
 
@@ -34,13 +34,14 @@ class ExitRow:
 
     @property
     def retry_cause(self) -> str:
-        """The source of a further try, without `tradewire:`. A person's close keeps its own, and so its scope."""
-        return (HAND if self.source == HAND else RETRY).removeprefix(OWN)
+        """The source of a further try, without `tradewire:`. Those of a close by hand or of a stop keep its scope."""
+        own = {HAND: HAND, PROTECT: PROTECT_RETRY, PROTECT_RETRY: PROTECT_RETRY}
+        return own.get(self.source, RETRY).removeprefix(OWN)
 
     @property
     def _is_retry(self) -> bool:
         is_by_hand = self.source == HAND and not str(self.source_id).startswith(HAND_CLOSE)
-        return is_by_hand or self.source == RETRY
+        return is_by_hand or self.source in (RETRY, PROTECT_RETRY)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from config.schema.fields import plain
 from pipeline.model.orders import OrderSide
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.signals import Action, Intent
-from pipeline.model.sources import HAND, OWN, PROTECT, has_final_limit, is_own
+from pipeline.model.sources import HAND, OWN, PROTECT, PROTECT_RETRY, has_final_limit, is_own
 from pipeline.store.rows import Role
 from workers.rules.case import Case, Go, Hold, Skip, Verdict
 from workers.rules.closed_market import hold_exit, out_of_hours
@@ -119,9 +119,9 @@ def _others(case: Case, held: Decimal) -> str:
 def closes_the_account(executor: ExecutorSettings, source: str) -> bool:
     """Return whether an exit of *source* closes the whole position, not only what its own strategy holds.
 
-    An exit in the place of a stop order closes only what the stop order would have closed.
+    An exit in the place of a stop order, and each further try, closes only what the stop order would have closed.
     """
-    whole = executor.order.close_scope == "account" and source != PROTECT
+    whole = executor.order.close_scope == "account" and source not in (PROTECT, PROTECT_RETRY)
     return whole or source in CLOSES_THE_ACCOUNT or source == HAND
 
 

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from config.schema.executor import ExecutorSettings
 from pipeline.model.reasons import sentence
 from pipeline.model.signals import Action
-from pipeline.model.sources import HAND, HAND_CLOSE, RETRY
+from pipeline.model.sources import HAND, HAND_CLOSE, PROTECT_RETRY, RETRY
 from pipeline.monitoring.alerts.kinds import AlertKind, ConditionResult, found, raised
 from pipeline.store.query import fetch_all
 from pipeline.store.statements import sql
@@ -116,7 +116,7 @@ def unknown_outcomes(connection: Connection[DictRow], _: Mapping[str, ExecutorSe
 def failed_exits(connection: Connection[DictRow], _: Mapping[str, ExecutorSettings]) -> ConditionResult:
     """Find the positions whose exits have failed several times."""
     alerts = {}
-    values = {"sources": [RETRY, HAND], "first": HAND_CLOSE}
+    values = {"sources": [RETRY, PROTECT_RETRY, HAND], "first": HAND_CLOSE}
     for exit_ in fetch_all(connection, _TriedExit, sql("alerts", "exits_tried"), values):
         # The source id of a repeated exit is the execution id of the first one, and the number of the try.
         root, _colon, number = exit_.source_id.rpartition(":")

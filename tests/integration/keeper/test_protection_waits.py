@@ -10,6 +10,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.model.reasons import Code
 from pipeline.model.switches import SwitchKind
 from tests.factories import Core, executor_toml, until
+from tests.integration.by_hand.commands import follow_ups
 from tests.integration.keeper.protecting import keeper, protected, protections, run_due, steps_until, stop_orders
 from tests.integration.keeper.test_keeper_unknown import absent_for, look, requeued_later, unknown
 from tests.integration.keeper.test_protection_statements import bought, held_exit, unprotected
@@ -114,3 +115,29 @@ def test_a_price_beyond_the_stop_of_one_strategy_closes_nothing_of_another(make_
 
     assert positions(core) == {"AAPL": 10}
     assert [order["stop_price"] for order in steps_until(core, lambda: stop_orders(core))] == ["50"]
+
+
+def test_a_further_try_of_a_passed_stop_closes_nothing_of_another_strategy(make_core: Callable[..., Core]) -> None:
+    core = make_core(executor_toml(order='close_scope = "account"'))
+    core.prices(AAPL=100)
+    bought(core, strategy="a", stop_price=90)
+    bought(core, strategy="b", stop_price=50)
+    core.prices(AAPL=85)
+    core.faults({"on": "submit", "kind": "reject", "count": 1})
+    keeper(core).run_once()
+    run_due(core)
+    until(lambda: core.follower().run_once() or follow_ups(core))
+    [again] = core.rows("SELECT execution_id FROM execution WHERE reason_code = 'exit_not_done'")
+    later = "UPDATE execution SET due_at = clock_timestamp() + interval '1 minute' WHERE execution_id = %s"
+    core.rows(later, [again["execution_id"]])
+    # Before that try is due, the keeper records another stop order, and the part is closed.
+    steps_until(core, lambda: positions(core) == {"AAPL": 10})
+    core.rows("UPDATE holding SET changed_at = changed_at - interval '1 minute'")
+
+    for _ in range(5):
+        core.due_now(again["execution_id"])
+        core.run(again["execution_id"])
+        core.follower().run_once()
+
+    assert core.execution(again["execution_id"])["reason_code"] == Code.NO_POSITION
+    assert (positions(core), [each["stop_price"] for each in stop_orders(core)]) == ({"AAPL": 10}, ["50"])
