@@ -62,7 +62,7 @@ FROM signal
 
 -- name: executions
 SELECT e.execution_id, e.seq, e.signal_id, e.executor_id, e.symbol, e.state, e.reason_code, e.decided_at,
-    s.intent = 'close' AND s.source <> 'tradewire:protect' AS closes
+    s.intent = 'close' AND s.source <> 'tradewire:protect' AS closes, s.source = 'tradewire:protect' AS protects
 FROM execution AS e
 JOIN signal AS s USING (signal_id)
 ORDER BY e.seq

@@ -116,13 +116,13 @@ def _differences(
 
 def _sequence(ledgers: Ledgers) -> Iterator[AuditFinding]:
     """Check that orders of one symbol at one executor were accepted in the order of their signals."""
-    place = {execution.execution_id: execution.seq for execution in ledgers.executions}
+    place = {execution.execution_id: execution.seq for execution in ledgers.executions if not execution.protects}
     execution_of = {intent.client_order_id: intent.execution_id for intent in ledgers.intents}
     for executor_id, orders in ledgers.held.items():
         latest: dict[str, UUID] = {}
         for order in orders:
             execution_id = execution_of.get(order.client_order_id)
-            if execution_id is None:
+            if execution_id is None or execution_id not in place:
                 continue
             before = latest.setdefault(order.symbol, execution_id)
             if place[execution_id] < place[before]:

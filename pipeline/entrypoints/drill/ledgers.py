@@ -40,6 +40,8 @@ class AuditedExecution:
     decided_at: datetime | None
     #: Whether it can only close a position.
     closes: bool = False
+    #: Whether it is a stop order, which may overtake an exit that is held.
+    protects: bool = False
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -229,6 +229,13 @@ def test_orders_of_a_symbol_in_another_order_than_their_signals_are_unexplained(
     one(found, AuditVerdict.UNEXPLAINED, "order sent after that of a later signal")
 
 
+def test_a_stop_order_may_overtake_a_held_exit() -> None:
+    held, stop = an_execution(1), an_execution(2, protects=True)
+    intents = [an_intent(held), an_intent(stop)]
+
+    assert audit(ledgers(held, stop, intents=intents, orders=[an_order(intent) for intent in reversed(intents)])) == []
+
+
 def test_orders_of_different_symbols_may_come_in_any_order() -> None:
     first, second = an_execution(1), an_execution(2, symbol="QAAB")
     intents = [an_intent(first), an_intent(second)]
