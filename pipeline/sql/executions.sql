@@ -44,6 +44,19 @@ WHERE e.execution_id = old.execution_id
                 )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
             )
+            -- A person's close of a part, or at a limit, does not wait for an exit that waits for the firm's minimum hold. One
+            -- of the whole position at the market ends that exit.
+            AND NOT (
+                earlier.state = 'held'
+                AND earlier.reason_code = 'minimum_hold'
+                AND EXISTS (
+                    SELECT
+                    FROM signal AS s
+                    WHERE s.signal_id = e.signal_id
+                        AND s.source = 'tradewire:hand'
+                        AND (s.entry_price IS NOT NULL OR s.quantity IS NOT NULL OR s.close_percent < 100)
+                )
+            )
     )
 RETURNING e.*, old.from_state, clock_timestamp() AS now
 
@@ -71,6 +84,19 @@ WHERE e.execution_id = %(execution_id)s
                     OR (earlier.action IN ('BUY', 'SELL') AND earlier.action <> e.action)
                 )
                 AND EXISTS (SELECT FROM signal AS s WHERE s.signal_id = e.signal_id AND s.source = 'tradewire:protect')
+            )
+            -- A person's close of a part, or at a limit, does not wait for an exit that waits for the firm's minimum hold. One
+            -- of the whole position at the market ends that exit.
+            AND NOT (
+                earlier.state = 'held'
+                AND earlier.reason_code = 'minimum_hold'
+                AND EXISTS (
+                    SELECT
+                    FROM signal AS s
+                    WHERE s.signal_id = e.signal_id
+                        AND s.source = 'tradewire:hand'
+                        AND (s.entry_price IS NOT NULL OR s.quantity IS NOT NULL OR s.close_percent < 100)
+                )
             )
     )
 RETURNING e.execution_id

@@ -99,6 +99,25 @@ def test_a_close_does_not_wait_behind_an_exit_that_waits_for_the_minimum_hold(
     assert core.execution(sale)["reason_code"] == Code.SUPERSEDED
 
 
+@pytest.mark.parametrize(("terms", "left"), [(("--percent", "50"), 5), (("--limit", "50"), 0)])
+def test_a_close_that_may_leave_a_part_does_not_wait_behind_an_exit_that_waits_for_the_minimum_hold(
+    make_core: Callable[..., Core], core: Core, terms: tuple[str, str], left: int
+) -> None:
+    filled(core, quantity=10)
+    holding = make_core(executor_toml() + "[executors.argo.firm]\nminimum_hold_s = 600\n")
+    sale = holding.send("AAPL", "SELL", intent="close")
+    assert holding.run(sale)["reason_code"] == Code.MINIMUM_HOLD
+
+    worked(holding, closed(core, *terms), "filled")
+
+    assert (held(holding), holding.execution(sale)["reason_code"]) == (left, Code.MINIMUM_HOLD)
+    holding.rows(
+        "UPDATE holding SET opened_at = opened_at - interval '1 hour', changed_at = changed_at - interval '1 minute'"
+    )
+    go_on(holding, sale)
+    assert held(holding) == 0
+
+
 def test_an_entry_behind_a_limit_close_ends_by_its_age(core: Core) -> None:
     filled(core, quantity=3)
     worked(core, closed(core, "--limit", "120"), "accepted")
