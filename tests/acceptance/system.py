@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
+from pipeline.model.states import UNDECIDED, WORKING
 from tests.waiting import patience
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,11 @@ class System:
         """Return all orders that the exchange holds for an executor."""
         orders: list[dict[str, Any]] = self.admin(f"orders?key={executor_id}")
         return orders
+
+    def all_ended(self) -> bool:
+        """Return whether no execution waits, and no order works."""
+        by_status = self.json("report")["by_status"]
+        return not any(by_status.get(state) for state in UNDECIDED | WORKING)
 
     def until(self, true: Callable[[], object], *, within_s: float, what: str) -> float:
         """Wait until *true* returns a true value, and return the seconds that it took."""

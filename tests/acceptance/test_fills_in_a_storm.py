@@ -34,7 +34,6 @@ FAULTS = [
     {"on": "stream", "kind": "double_event", "probability": 0.2},
     {"on": "stream", "kind": "late_event", "seconds": 5, "probability": 0.2},
 ]
-_OPEN = ("queued", "held", "submitting", "unknown", "accepted", "partially_filled")
 _SIX_DECIMALS = Decimal("0.000001")
 
 
@@ -82,9 +81,6 @@ def test_after_a_storm_every_order_has_the_fills_of_the_exchange(system: MakeSys
     bought = [a_signal(symbol, quantity=dice.randrange(2, 20)) for symbol in SYMBOLS]
     sold = [a_signal(symbol, action="SELL") for symbol in SYMBOLS]
 
-    def ended() -> bool:
-        return not any(one.json("report")["by_status"].get(state) for state in _OPEN)
-
     with ExitStack() as storm:
         storm.enter_context(every(1, lambda: move_and_cancel(one, dice)))
         if tracks:
@@ -92,9 +88,9 @@ def test_after_a_storm_every_order_has_the_fills_of_the_exchange(system: MakeSys
         for batch in (bought, sold):
             answers = one.send(batch)
             assert all("signal_id" in answer for answer in answers)
-            one.until(ended, within_s=WITHIN_S, what="every order has ended")
+            one.until(one.all_ended, within_s=WITHIN_S, what="every order has ended")
     one.admin("faults", {"faults": []})
-    one.until(ended, within_s=WITHIN_S, what="every order has ended, exits that were canceled included")
+    one.until(one.all_ended, within_s=WITHIN_S, what="every order has ended, exits that were canceled included")
 
     theirs: dict[str, Any] = {order["client_order_id"]: order for name in EXECUTORS for order in one.orders(name)}
 

@@ -15,7 +15,6 @@ MakeSystem = Callable[..., System]
 
 EXECUTORS = ("argo", "prop_firm")
 BEFORE, DURING, SINCE = symbols(15), symbols(40)[15:30], symbols(40)[30:]
-_OPEN = ("queued", "held", "submitting", "unknown", "accepted", "partially_filled")
 
 
 def orders(one: System) -> list[tuple[str, str, str]]:
@@ -47,9 +46,6 @@ def test_after_a_restore_nothing_is_sent_twice_and_one_reconcile_makes_the_books
     one = system(executors="config/executors.load.toml").up("--source", "none")
     one.admin("prices", dict.fromkeys(BEFORE + DURING + SINCE, "20"))
 
-    def ended() -> bool:
-        return not any(one.json("report")["by_status"].get(state) for state in _OPEN)
-
     one.send(map(a_signal, BEFORE))
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(one.send, map(a_signal, DURING))
@@ -58,14 +54,14 @@ def test_after_a_restore_nothing_is_sent_twice_and_one_reconcile_makes_the_books
     assert backup.returncode == 0, backup.stderr
     # Since the backup: new positions, closed ones, and one that an exit of the record has to find again.
     one.send([*map(a_signal, SINCE), *(a_signal(symbol, action="SELL") for symbol in BEFORE[:5])])
-    one.until(ended, within_s=60, what="every order has ended")
+    one.until(one.all_ended, within_s=60, what="every order has ended")
     before, positions = orders(one), held(one)
     one.stop()
 
     restored = one.run("restore", "record.backup")
     assert restored.returncode == 0, restored.stderr
     one.up("--source", "none")
-    one.until(ended, within_s=60, what="what the backup had waiting has ended")
+    one.until(one.all_ended, within_s=60, what="what the backup had waiting has ended")
     one.until(lambda: one.run("reconcile").returncode == 1, within_s=30, what="the new positions are findings")
     adopted = one.run("reconcile", "--adopt", "--why", "restored from a backup")
     assert adopted.returncode == 0, adopted.stdout + adopted.stderr

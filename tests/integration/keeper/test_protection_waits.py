@@ -104,12 +104,18 @@ def test_after_the_executor_was_renamed_its_stop_counts_and_an_exit_cancels_it(c
     assert {each["id"]: each["status"] for each in core.orders()}[order["id"]] == "canceled"
 
 
-def test_a_price_beyond_the_stop_of_one_strategy_closes_nothing_of_another(make_core: Callable[..., Core]) -> None:
+def with_one_passed_stop_of_two(make_core: Callable[..., Core]) -> Core:
+    """Return a core whose exits close the account, where the price has passed the stop of strategy a, but not of b."""
     core = make_core(executor_toml(order='close_scope = "account"'))
     core.prices(AAPL=100)
     bought(core, strategy="a", stop_price=90)
     bought(core, strategy="b", stop_price=50)
     core.prices(AAPL=85)
+    return core
+
+
+def test_a_price_beyond_the_stop_of_one_strategy_closes_nothing_of_another(make_core: Callable[..., Core]) -> None:
+    core = with_one_passed_stop_of_two(make_core)
 
     steps_until(core, lambda: positions(core) != {"AAPL": 20})
 
@@ -118,11 +124,7 @@ def test_a_price_beyond_the_stop_of_one_strategy_closes_nothing_of_another(make_
 
 
 def test_a_further_try_of_a_passed_stop_closes_nothing_of_another_strategy(make_core: Callable[..., Core]) -> None:
-    core = make_core(executor_toml(order='close_scope = "account"'))
-    core.prices(AAPL=100)
-    bought(core, strategy="a", stop_price=90)
-    bought(core, strategy="b", stop_price=50)
-    core.prices(AAPL=85)
+    core = with_one_passed_stop_of_two(make_core)
     core.faults({"on": "submit", "kind": "reject", "count": 1})
     keeper(core).run_once()
     run_due(core)
