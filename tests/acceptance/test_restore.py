@@ -47,11 +47,15 @@ def test_after_a_restore_nothing_is_sent_twice_and_one_reconcile_makes_the_books
     one.admin("prices", dict.fromkeys(BEFORE + DURING + SINCE, "20"))
 
     one.send(map(a_signal, BEFORE))
+    # The backup has entries of one account that are sent only after it.
+    assert one.run("pause", "prop_firm", "--why", "a backup").returncode == 0
+    one.send(map(a_signal, DURING[:5]))
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(one.send, map(a_signal, DURING))
+        load = pool.submit(one.send, map(a_signal, DURING[5:]))
         backup = one.run("backup", "record.backup")
         load.result()
     assert backup.returncode == 0, backup.stderr
+    assert one.run("resume", "prop_firm", "--why", "the backup is done").returncode == 0
     # Since the backup: new positions, closed ones, and one that an exit of the record has to find again.
     one.send([*map(a_signal, SINCE), *(a_signal(symbol, action="SELL") for symbol in BEFORE[:5])])
     one.until(one.all_ended, within_s=60, what="every order has ended")
@@ -62,6 +66,7 @@ def test_after_a_restore_nothing_is_sent_twice_and_one_reconcile_makes_the_books
     assert restored.returncode == 0, restored.stderr
     one.up("--source", "none")
     one.until(one.all_ended, within_s=60, what="what the backup had waiting has ended")
+    assert one.run("resume", "prop_firm", "--why", "it was paused in the backup").returncode == 0
     one.until(lambda: one.run("reconcile").returncode == 1, within_s=30, what="the new positions are findings")
     adopted = one.run("reconcile", "--adopt", "--why", "restored from a backup")
     assert adopted.returncode == 0, adopted.stdout + adopted.stderr

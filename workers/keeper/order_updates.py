@@ -72,7 +72,7 @@ class OrderUpdates:
         for intent in self._known(ours):
             # Once the end of an order is recorded, its replacement cannot change it any more, and is not read.
             order = ours[intent.client_order_id]
-            following = self._newest(order) if intent.ended_at is None else order
+            following = self.newest(order) if intent.ended_at is None else order
             if following is None:
                 # The broker does not show the replacement, so the present state of this order is not known.
                 del ours[intent.client_order_id]
@@ -82,7 +82,8 @@ class OrderUpdates:
         self.record.do(sql("keeper", "record_polled"), {"client_order_ids": list(ours)})
         return moved
 
-    def _newest(self, order: BrokerOrder) -> BrokerOrder | None:
+    def newest(self, order: BrokerOrder) -> BrokerOrder | None:
+        """Return *order* as its newest replacement stands; None if that is not shown or cannot be read."""
         try:
             return newest(self.broker, order)
         except BrokerUnreadable as error:

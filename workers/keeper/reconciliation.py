@@ -19,6 +19,7 @@ from workers.brokers.protocol import Found, UnreadableRow
 from workers.execution.replaced_orders import in_its_place, is_replaced
 from workers.keeper.finding_store import CONFIRMS, Comparison, Healed, NotSaved, Saved, log_changes, save
 from workers.keeper.order_updates import OrderUpdates
+from workers.keeper.orders_since_backup import OrdersSinceBackup
 from workers.keeper.unreadable_orders import note_unreadable
 from workers.rules.differences import (
     SETTLES,
@@ -96,7 +97,9 @@ class Reconciliation:
             "account_number": number,
             "settled_before": settled_before,
         }
-        orders = self._compare_orders(values)
+        updates = OrderUpdates(record=self.record, broker=self.runtime.broker, who=self.who)
+        OrdersSinceBackup(record=self.record, runtime=self.runtime, updates=updates, who=self.who).adopt(number)
+        orders = self._compare_orders(values, updates)
         unreadable: list[UnreadableRow] = []
         positions = self.runtime.broker.polling().positions(on_unreadable=unreadable.append)
         # The record is read after the broker, so that it has every fill that the broker has reported by then.
@@ -125,11 +128,10 @@ class Reconciliation:
         log_changes(self.runtime.executor.id, saved)
         return saved
 
-    def _compare_orders(self, values: Mapping[str, Any]) -> _Orders:
+    def _compare_orders(self, values: Mapping[str, Any], updates: OrderUpdates) -> _Orders:
         broker, unreadable = self.runtime.broker.polling(), list[UnreadableRow]()
         orders = broker.orders(status="open", on_unreadable=unreadable.append)
         note_unreadable(self.record, self.runtime.executor.id, unreadable)
-        updates = OrderUpdates(record=self.record, broker=self.runtime.broker, who=self.who)
         updates.apply(orders, set())
         recorded = self.record.all(RecordedOrder, sql("reconcile", "recorded_orders"), values)
         listed = {order.order_id: order for order in orders}

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _STOPS: Final = frozenset({"stop", "stop_limit", "trailing_stop"})
 _TERMS: Final = (
     "type", "time_in_force", "order_class", "limit_price", "stop_price", "trail_price", "trail_percent",
-    "extended_hours",
+    "extended_hours", "position_intent",
 )  # fmt: skip
 
 STATUSES: Final[Mapping[str, OrderStatus]] = {
