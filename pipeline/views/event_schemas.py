@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from pipeline.model.findings import FindingKind, FindingState
 from pipeline.model.json_model import Id, JsonModel, Number, Time
 from pipeline.model.reasons import sentence
 from pipeline.store.rows import Mode
@@ -55,18 +56,32 @@ class SwitchData(JsonModel):
     why: str | None
 
 
+class FindingData(JsonModel):
+    """The data of an event of the kind `finding`."""
+
+    finding_id: Id
+    finding: Annotated[FindingKind, Field(examples=["foreign_position"])]
+    status: Annotated[FindingState, Field(examples=["open"])]
+    facts: dict[str, Any]
+    #: Who adopted it, or the process that saw its end.
+    by: str | None
+    why: str | None
+
+
 class EventView(JsonModel):
     """Something that happened, in the order of `event_id`."""
 
     event_id: Annotated[int, Field(description="It grows from event to event, and never changes.", examples=[17])]
-    kind: Annotated[str, Field(description="decision, order, fill, switch; ignore others.", examples=["decision"])]
+    kind: Annotated[
+        str, Field(description="decision, order, fill, switch, finding; ignore others.", examples=["decision"])
+    ]
     at: Time
     executor_id: Annotated[str | None, Field(examples=["argo"])]
     mode: Mode | None
     symbol: Annotated[str | None, Field(examples=["AAPL"])]
     execution_id: Id | None
     signal_id: Id | None
-    data: Annotated[dict[str, Any], Field(description="An execution, a fill or a switch, by the kind.")]
+    data: Annotated[dict[str, Any], Field(description="An execution, a fill, a switch or a finding, by the kind.")]
 
     @classmethod
     def of(cls, row: EventRow) -> Self:
@@ -88,4 +103,5 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "order": _execution,
     "fill": lambda data: FillData.model_validate(data).to_json(),
     "switch": lambda data: SwitchData.model_validate(data).to_json(),
+    "finding": lambda data: FindingData.model_validate(data).to_json(),
 }

@@ -29,7 +29,7 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=10000, help="List at most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest events, or those after an id, in their order: decisions, orders, fills and switches."""
+    """List the newest events, or those after an id, in their order: decisions, orders, fills, switches, findings."""
     if context.invoked_subcommand is not None:
         return
     with open_record(settings_for_a_person("events", anywhere=True)) as record:
@@ -81,6 +81,9 @@ def _row(event: EventView) -> tuple[str, ...]:
             outcome = f"{data['side']} {data['quantity']} at {data['price'] or 'an unknown price'}, {data['status']}"
         case "switch":
             outcome = f"{data['switch']} {data['turned']}: {data['cause']}, by {data['by']}"
+        case "finding":
+            figures = " ".join(f"{name}={value}" for name, value in data["facts"].items())
+            outcome = f"{data['finding']} {data['status']}: {figures}"
         case _:
             outcome = ""
     at = f"{event.at:%Y-%m-%d %H:%M:%S}Z"

@@ -11,6 +11,7 @@ import pytest
 from tests.core_fixtures import Processes
 from tests.event_receiver import EventReceiver, event_receiver
 from tests.factories import Core, until
+from tests.integration.keeper.reconciling import reconcile, trade_by_hand
 from tests.integration.limited_stage import filled
 
 
@@ -28,6 +29,8 @@ def listed(core: Core, processes: Processes, *arguments: str) -> list[dict[str, 
 def test_events_are_listed_from_an_id_on_and_for_people(core: Core, processes: Processes) -> None:
     assert listed(core, processes) == []
     filled(core)
+    trade_by_hand(core, 5)
+    reconcile(core, times=2)
 
     every = listed(core, processes)
     ids = [event["event_id"] for event in every]
@@ -38,6 +41,7 @@ def test_events_are_listed_from_an_id_on_and_for_people(core: Core, processes: P
     said = run(core, processes)
     assert "BUY accepted" in said
     assert "BUY filled, 1 filled" in said
+    assert "position_quantity open: broker=6 record=1 difference=5" in said
 
 
 @pytest.mark.parametrize("arguments", [["--since", "7"], ["--since", "-1"], ["--since", "2h"], ["replay"]])

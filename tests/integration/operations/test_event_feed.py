@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from pipeline.accounts.switches import Switches
 from pipeline.model.switches import SwitchKind
+from pipeline.operations.adopting import adopt
 from pipeline.operations.event_feed import deliver_after, publish, published_feed
 from pipeline.operations.retention import remove_details
 from pipeline.store.record import Record
@@ -25,6 +26,7 @@ from pipeline.views.events import events_after
 from pipeline.views.schemas import ExecutionView
 from tests.factories import Core, until
 from tests.integration.execution_states import ExecutionStates, Rows
+from tests.integration.keeper.reconciling import reconcile, trade_by_hand
 from tests.integration.limited_stage import filled
 
 SKIP = (
@@ -225,6 +227,34 @@ def test_a_switch_is_told_with_who_and_why(record: Record, execution_states: Exe
     assert by_turn[:2] == [("paused", "on", False), ("halted", "on", True)]
     assert sorted(by_turn[2:]) == [("halted", "off", True), ("paused", "off", False)]
     assert (found[0]["data"]["by"], found[0]["data"]["why"], found[0]["data"]["cause"]) == ("ada", "lunch", "person")
+
+
+def test_a_finding_is_told_when_it_is_opened_and_when_it_ends_and_a_suspicion_is_not(core: Core) -> None:
+    filled(core)
+    trade_by_hand(core, 5)
+    trade_by_hand(core, 2, "MSFT")
+    seen = published_feed(core.record).published
+
+    reconcile(core)
+    assert events(core.record, seen) == []
+    reconcile(core, times=3)
+    opened = events(core.record, seen)
+    assert [(each["kind"], each["executor_id"], each["mode"], each["symbol"]) for each in opened] == [
+        ("finding", "argo", "exchange", symbol) for symbol in ("AAPL", "MSFT")
+    ]
+    assert [(each["data"]["finding"], each["data"]["status"], each["data"]["facts"]["broker"]) for each in opened] == [
+        ("position_quantity", "open", "6"),
+        ("foreign_position", "open", "2"),
+    ]
+
+    trade_by_hand(core, -5)
+    reconcile(core)
+    adopt(core.record, ["argo"], by="ada", why="mine")
+    ended = [each["data"] for each in events(core.record, opened[-1]["event_id"])]
+    assert [(each["status"], each["by"], each["why"]) for each in ended] == [
+        ("healed", "test keeper", None),
+        ("adopted", "ada", "mine"),
+    ]
 
 
 # --- old events ---

@@ -42,7 +42,7 @@ def router(context: WebContext) -> APIRouter:
         ],
         limit: Limit = 100,
     ) -> list[EventView]:
-        """List the events after `since` in their order: decisions, states of orders, fills and switches.
+        """List the events after `since` in their order: decisions, states of orders, fills, switches, findings.
 
         When the list is empty, ask again later with the same `since`. Without `since`, the same address is a stream of
         server-sent events.
