@@ -171,7 +171,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Send a price (`entry_price`), or trade a symbol with a smaller spread.",
     ),
     Code.LEVEL_REACHED: Meaning(
-        "The market's price, for which the entry asks, has reached the signal's stop or target.",
+        "The market's price has reached the entry's stop, or the target of an entry at the market's price.",
         "Nothing, or send another stop or target.",
     ),
     Code.REPEATED_IDEA: Meaning(

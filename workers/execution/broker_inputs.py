@@ -64,6 +64,7 @@ class InputSnapshot:
     sessions: tuple[MarketSession, ...] = ()
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
+    #: Whether `price_drift_percent` needs it.
     price_asked: bool = False
     #: The bid and ask that give an entry without a price its price; None when not needed, or not readable.
     quote: Quote | None = None
@@ -109,14 +110,16 @@ class BrokerInputs:
         market = market_at(snapshot, claimed.now, sessions)
         needs_price = enters and self._needs_price(claimed, signal, market)
         # While the market is closed the entry waits, and only an open market has a price.
-        needs_quote = enters and is_at_market(signal) and market_trades(signal, market)
+        trades = enters and market_trades(signal, market)
+        needs_quote = trades and is_at_market(signal)
+        reads_price = needs_price or (trades and self._gets_stop(signal))
         return InputSnapshot(
             snapshot=snapshot,
             position=position,
             asset=asset,
             under_way=known.under_way,
             sessions=sessions,
-            price=self._of_market(signal.symbol, self.runtime.broker.price) if needs_price else None,
+            price=self._of_market(signal.symbol, self.runtime.broker.price) if reads_price else None,
             price_asked=needs_price,
             quote=self._of_market(signal.symbol, self.runtime.broker.quote) if needs_quote else None,
             foreign=foreign,
@@ -171,6 +174,11 @@ class BrokerInputs:
         return waited(signal, executor, now=claimed.now, market=market) > _CLOCKS_DIFFER or (
             claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)
         )
+
+    def _gets_stop(self, signal: SignalRow) -> bool:
+        """Return whether the entry gets a stop, which the market's price may have passed already."""
+        guarded = self.runtime.executor.order.unprotected == "guard"
+        return signal.entry_price is not None and (signal.stop_price is not None or guarded)
 
     def _of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
         """Return the result of *read*; None also when the market data service cannot be read."""

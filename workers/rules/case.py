@@ -88,6 +88,7 @@ class Case:
     calendar: Market | None = None
     #: The market's price; None when it was not needed, or could not be read.
     price: Decimal | None = None
+    #: Whether `price_drift_percent` needs it.
     price_asked: bool = False
     #: The latest bid and ask; None when they were not needed, or could not be read.
     quote: Quote | None = None

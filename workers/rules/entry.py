@@ -19,7 +19,13 @@ from workers.rules.freshness import freshness
 from workers.rules.holds import hold
 from workers.rules.market_price import is_at_market, with_price
 from workers.rules.orders import time_in_force
-from workers.rules.protection import refuse_after_stop, refuse_beside_stop, refuse_without_stop, with_stop
+from workers.rules.protection import (
+    refuse_after_stop,
+    refuse_beside_stop,
+    refuse_passed_stop,
+    refuse_without_stop,
+    with_stop,
+)
 from workers.rules.requested_size import requested_units
 from workers.rules.sizing import TooSmall, calm, configured, entry_quantity, lot, scale
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -62,7 +68,8 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_flip(case), refuse_after_stop(case), refuse_beside_stop(case, side), refuse_without_stop(case)]
+    reasons += [_flip(case), refuse_after_stop(case), refuse_beside_stop(case, side)]
+    reasons += [refuse_without_stop(case), refuse_passed_stop(case, side)]
     reasons += [_price(case), _asset(case), _currency(case), refusal(case)]
     if not waits:
         reasons += [repeats.refusal(case), *limits.refusals(case)]

@@ -74,7 +74,7 @@ def _stop(case: Case) -> Iterator[Reason]:
 
 def _drift(case: Case) -> Iterator[Reason]:
     most, price = case.executor.limits.price_drift_percent, case.signal.entry_price
-    if most is None or price is None or case.price is None or case.signal.source == PROBE:
+    if most is None or price is None or case.price is None or not case.price_asked or case.signal.source == PROBE:
         return  # A probe may be priced far from the market on purpose.
     drift = abs(case.price - price) * _HUNDRED / price
     if drift > most:

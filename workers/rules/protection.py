@@ -106,6 +106,15 @@ def refuse_without_stop(case: Case) -> Reason | None:
     return Reason(code=Code.ENTRY_WITHOUT_STOP, facts={"symbol": signal.symbol, "unprotected": handling})
 
 
+def refuse_passed_stop(case: Case, side: OrderSide) -> Reason | None:
+    """Return why an entry is refused whose stop the market's price has passed: it would be closed once it is filled."""
+    stop, price = case.signal.stop_price, case.price
+    if stop is None or price is None or case.signal.source == PROBE:
+        return None
+    passed = price <= stop if side is OrderSide.BUY else price >= stop
+    return Reason(code=Code.LEVEL_REACHED, facts={"stop_price": stop, "price": price}) if passed else None
+
+
 def with_stop(case: Case, side: OrderSide) -> Case:
     """Return the case with a stop for an entry without one, where `order.unprotected` gives it one.
 

@@ -43,3 +43,18 @@ def test_an_entry_without_a_stop_is_skipped_and_the_exit_of_what_is_held_goes(ma
     steps_until(core, lambda: core.state(sale) == "filled")
 
     assert core.execution(refused)["reason_code"] == Code.ENTRY_WITHOUT_STOP
+
+
+@pytest.mark.parametrize(("unprotected", "stop"), [("allow", 97), ("guard", None)])
+def test_an_entry_is_skipped_while_the_price_has_passed_its_stop(
+    make_core: Callable[..., Core], unprotected: str, stop: int | None
+) -> None:
+    core = make_core(executor_toml(order=f'unprotected = "{unprotected}"'))
+    core.prices(AAPL=97)
+
+    row = core.run(core.send(stop_price=stop))
+    assert (row["state"], row["reason_code"]) == ("skipped", "level_reached")
+    core.faults({"on": "prices", "kind": "5xx_before", "count": 1})
+    assert core.run(core.send(stop_price=stop))["state"] == "accepted"
+    core.prices(MSFT="97.01")
+    assert core.run(core.send("MSFT", stop_price=stop))["state"] == "accepted"

@@ -131,6 +131,7 @@ def test_everything_against_an_entry_is_said_at_once() -> None:
         book=Book(positions=(position(5, "MSFT"),)),
         recent=Recent(repeat_of=signal().signal_id, repeat_age=timedelta(seconds=1)),
         price=Decimal(120),
+        price_asked=True,
     )
     assert judged.asset is not None
     judged = replace(judged, asset=replace(judged.asset, tradable=False))
@@ -179,3 +180,26 @@ def test_a_market_order_that_cost_more_by_now_is_sized_at_that() -> None:
 
     order = go(buy(settings=settings, price=Decimal(125)))
     assert (order.type, order.limit_price, order.quantity) == ("market", None, Decimal(8))
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "price", "reasons"),
+    [
+        (OrderSide.BUY, 95, "95", ["level_reached"]),
+        (OrderSide.BUY, 95, "90", ["level_reached"]),
+        (OrderSide.BUY, 95, "95.01", []),
+        (OrderSide.BUY, 95, None, []),
+        (OrderSide.BUY, None, "90", []),
+        (OrderSide.SELL, 105, "105", ["level_reached"]),
+        (OrderSide.SELL, 105, "104.99", []),
+    ],
+)
+def test_an_entry_whose_stop_the_price_has_passed_is_refused(
+    side: OrderSide, stop: int | None, price: str | None, reasons: list[str]
+) -> None:
+    market = None if price is None else Decimal(price)
+    sent = {"stop_price": None if stop is None else Decimal(stop)}
+
+    verdict = buy(side, settings=tuned(order={"allow_short": True}), sent=sent, price=market)
+
+    assert (codes(verdict) if isinstance(verdict, Skip) else []) == reasons

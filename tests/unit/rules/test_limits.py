@@ -136,11 +136,16 @@ def test_a_price_that_moved_either_way_is_too_far(price: Any, drift: str | None)
         signal(),
         settings=tuned(limits={"price_drift_percent": Decimal(1)}),
         price=None if price is None else Decimal(price),
+        price_asked=True,
     )
     found = said(judged)
 
     assert [code for code, _ in found] == ([] if drift is None else ["price_drifted"])
     assert [Decimal(facts["drift_percent"]) for _, facts in found] == ([] if drift is None else [Decimal(drift)])
+
+
+def test_a_price_that_was_read_for_the_stop_alone_has_not_drifted() -> None:
+    assert said(case(signal(), settings=tuned(limits={"price_drift_percent": Decimal(1)}), price=Decimal(150))) == []
 
 
 @pytest.mark.parametrize(
