@@ -71,9 +71,9 @@ class AlertSettings(Section):
     """Messages go through the proxies that HTTP_PROXY and HTTPS_PROXY name (environment), or through none (off).
     Default: environment."""
 
-    fills: Literal["each", "off"] = "off"
-    """The channels also get a message about each order that ended, grouped like alerts (each), or not (off).
-    Default: off."""
+    fills: Literal["each", "day", "off"] = "off"
+    """The channels also get messages about orders that ended: each, grouped like alerts (each), or those of a day when
+    the account's day is over (day). Default: off."""
 
     execution_rate: ExecutionRateAlert = ExecutionRateAlert()
     """The alert that too few of the decided executions become orders."""

@@ -71,14 +71,14 @@ WHERE told < published
 FOR UPDATE
 
 -- name: untold_orders
--- Orders that ended and are in no message. Those of more than a day ago are left out: they ended while the messages were
+-- Orders that ended and are in no message. Those from before *within* are left out: they ended while the messages were
 -- switched off.
 SELECT event_id, at, data, clock_timestamp() AS now,
     (SELECT max(made_at) FROM alert_message WHERE about = 'orders') AS last_message_at
 FROM event
 WHERE event_id > %(after)s
     AND event_id <= %(through)s
-    AND at > statement_timestamp() - interval '1 day'
+    AND at > statement_timestamp() - %(within)s::interval
     AND kind IN ('decision', 'order')
     AND data ->> 'state' IN ('filled', 'canceled', 'expired', 'rejected')
 ORDER BY event_id

@@ -66,8 +66,9 @@ def alert_tasks(
     if url is not None and secret is not None:
         events = EventDelivery(record=record, post=EventPost(url=url, secret=secret))
         tasks.append(task("event delivery", _EVENTS_EVERY_S, events.run_once))
-    if alerts.settings.fills == "each":
-        orders = OrderDelivery(record=record, alerts=alerts)
+    if alerts.settings.fills != "off":
+        hours = {name: executor.hours for name, executor in executors.items()}
+        orders = OrderDelivery(record=record, alerts=alerts, hours=hours)
         tasks.append(task("telling orders", _DELIVER_EVERY_S, orders.run_once))
     if alerts.deadman is not None:
         tasks.append(task("deadman", _PING_EVERY_S, partial(ping_deadman, record, alerts.deadman)))

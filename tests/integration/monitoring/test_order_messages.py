@@ -1,12 +1,15 @@
-"""With `fills = "each"`, every ended order is in one message, and no alert waits for such a message."""
+"""Every ended order is in one message, at once or when its day is over, and no alert waits for such a message."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from config.schema.sections import HoursSettings
 from pipeline.model.backoff import Backoff
 from pipeline.monitoring.alerts.alert_store import AlertStore
 from pipeline.monitoring.alerts.delivery import AlertDelivery
@@ -19,10 +22,12 @@ from tests.integration.execution_states import ExecutionStates, Rows
 from tests.integration.monitoring.receivers import Receiver, alerts_at, receiving
 
 
-def told_by(record: Record, receiver: Receiver, **settings: Any) -> OrderDelivery:
-    alerts = alerts_at({"ALERTS_MAIN": receiver.url}, fills="each", **settings)
+def told_by(
+    record: Record, receiver: Receiver, *, hours: Mapping[str, HoursSettings] = MappingProxyType({}), **settings: Any
+) -> OrderDelivery:
+    alerts = alerts_at({"ALERTS_MAIN": receiver.url}, **{"fills": "each"} | settings)
     backoff = Backoff(first_s=0.1, longest_s=0.1)
-    return OrderDelivery(record=record, alerts=alerts, gathers=timedelta(0), backoff=backoff)
+    return OrderDelivery(record=record, alerts=alerts, gathers=timedelta(0), backoff=backoff, hours=hours)
 
 
 def wrong(record: Record) -> None:
@@ -108,3 +113,32 @@ def test_what_ended_while_no_message_was_wanted_is_not_told_a_day_later(
         assert told_by(record, receiver).run_once() == 0
 
     assert rows("SELECT 1 AS yes FROM alert_message") == []
+
+
+def test_the_orders_of_a_day_are_in_one_message_when_the_day_is_over(
+    record: Record, execution_states: ExecutionStates, rows: Rows
+) -> None:
+    now = rows("SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now")[0]["now"]
+    # The account's day began an hour ago.
+    hours = {"argo": HoursSettings(time_zone="UTC", day_starts_at=(now - timedelta(hours=1)).time())}
+    with receiving() as (receiver,):
+        telling = told_by(record, receiver, fills="day", hours=hours)
+        for number in range(2):
+            execution_states.reached("filled", order_id=f"o-{number}", filled=5)
+        execution_states.reached("rejected", "rejected_by_broker", order_id="o-2")
+        publish(record)
+        assert telling.run_once() == 0
+        rows("UPDATE event SET at = at - interval '2 hours'")
+        execution_states.reached("filled", order_id="o-3", filled=5)
+        publish(record)
+        until(lambda: telling.run_once() * 0 or receiver.messages)
+        assert telling.run_once() == 0
+        rows("UPDATE event SET at = at - interval '2 hours'")
+        until(lambda: telling.run_once() * 0 or len(receiver.messages) == 2)
+
+    first, second = receiver.messages
+    yesterday = (now - timedelta(hours=25)).date()
+    assert first["title"] == f"tradewire: 3 orders ended on {yesterday}"
+    assert first["message"].splitlines()[0] == "argo (exchange): 2 filled, 1 rejected"
+    assert len(first["message"].splitlines()) == 4
+    assert second["title"] == f"tradewire: 1 order ended on {yesterday}"

@@ -146,7 +146,7 @@ def test_a_file_that_is_not_there_is_no_channel_unless_somebody_names_it(tmp_pat
         ('alerts = "some"', "alerts"),
         ("group_s = 0", "group_s"),
         ("[execution_rate]\nbelow_percent = 101", "execution_rate.below_percent"),
-        ('fills = "day"\nchannels = ["ALERTS_MAIN"]', "fills"),
+        ('fills = "week"\nchannels = ["ALERTS_MAIN"]', "fills"),
         ('fills = "each"', "fills"),
         ('fills = "each"\nalerts = "none"\nchannels = ["ALERTS_MAIN"]', "fills"),
         ('[events]\nurl = "https://example.com/hush"', "TRADEWIRE_EVENTS_SECRET"),
