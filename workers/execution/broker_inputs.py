@@ -109,10 +109,8 @@ class BrokerInputs:
         sessions = self._sessions(signal, snapshot.last_clock, snapshot.taken_at)
         market = market_at(snapshot, claimed.now, sessions)
         needs_price = enters and self._needs_price(claimed, signal, market)
-        # While the market is closed the entry waits, and only an open market has a price.
-        trades = enters and market_trades(signal, market)
-        needs_quote = trades and is_at_market(signal)
-        reads_price = needs_price or (trades and self._gets_stop(signal))
+        reads_price = needs_price or (enters and self._may_have_passed_stop(signal, market))
+        needs_quote = enters and is_at_market(signal) and market_trades(signal, market)
         return InputSnapshot(
             snapshot=snapshot,
             position=position,
@@ -175,10 +173,10 @@ class BrokerInputs:
             claimed.from_state is State.HELD and was_held_for_open(self.record, claimed.execution_id)
         )
 
-    def _gets_stop(self, signal: SignalRow) -> bool:
-        """Return whether the entry gets a stop, which the market's price may have passed already."""
-        guarded = self.runtime.executor.order.unprotected == "guard"
-        return signal.entry_price is not None and (signal.stop_price is not None or guarded)
+    def _may_have_passed_stop(self, signal: SignalRow, market: Market | None) -> bool:
+        """Return whether the entry gets a stop, and an open market's price may have passed it already."""
+        has_stop = signal.stop_price is not None or self.runtime.executor.order.unprotected == "guard"
+        return has_stop and signal.entry_price is not None and market_trades(signal, market)
 
     def _of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
         """Return the result of *read*; None also when the market data service cannot be read."""
