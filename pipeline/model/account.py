@@ -81,6 +81,8 @@ class Asset:
     #: Whether the broker reports that it accepts no fractions, not even of an exit. False also if it reports nothing:
     #: then a fraction is sent, and the broker decides.
     whole_only: bool = False
+    #: Whether the broker reports it as hard to borrow: then it accepts orders for the day only.
+    day_orders_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

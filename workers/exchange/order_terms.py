@@ -32,6 +32,8 @@ def check_terms(venue: Venue, ticket: Ticket, asset: ListedAsset, now_ns: int) -
     if asset.is_crypto:
         _check_crypto(ticket)
         return
+    if not asset.shortable and ticket.time_in_force is TimeInForce.GTC:
+        raise rule(f"only day orders are allowed for hard-to-borrow asset {asset.symbol}")
     if ticket.extended_hours and (ticket.type is not OrderType.LIMIT or ticket.time_in_force not in _EXTENDED_TIMES):
         raise rule("extended hours order must be DAY or GTC limit orders")
     if ticket.notional is not None or (ticket.qty is not None and ticket.qty % 1):

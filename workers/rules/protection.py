@@ -194,11 +194,16 @@ def _stop_order(case: Case, side: OrderSide, stop: Decimal, quantity: Decimal) -
         quantity=quantity,
         type="stop_limit" if is_coin else "stop",
         limit_price=_rounded(case, side, stop, beyond=_COIN_LIMIT) if is_coin else None,
-        # The broker takes fractions of a share in day orders only. The keeper places the next day's order.
-        time_in_force="gtc" if is_coin or quantity == quantity.to_integral_value() else "day",
+        time_in_force="gtc" if is_coin or _may_last(case, quantity) else "day",
         reference_price=trigger,
         stop_price=trigger,
     )
+
+
+def _may_last(case: Case, quantity: Decimal) -> bool:
+    """Return whether the broker takes the order for longer than a day; else the keeper places one for each day."""
+    day_only = case.asset is not None and case.asset.day_orders_only
+    return not day_only and quantity == quantity.to_integral_value()
 
 
 def _rounded(case: Case, side: OrderSide, price: Decimal, *, beyond: Decimal) -> Decimal:

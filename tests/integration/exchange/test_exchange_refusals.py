@@ -121,15 +121,17 @@ def test_an_account_that_may_not_short_or_trade_says_so(
 def test_an_admin_can_change_the_flags_of_an_asset(broker: TradingClient, exchange_process: ExchangeProcess) -> None:
     exchange_process.admin("assets", {"AAPL": {"fractionable": False, "shortable": False}})
     fractional, short = refused_order(broker, qty="0.5"), refused_order(broker, side="sell")
+    lasting = refused_order(broker, time_in_force="gtc")
     exchange_process.admin("assets", {"AAPL": {"tradable": False}})
     untradable = refused_order(broker)
     exchange_process.admin("assets", {"AAPL": {"exists": False}})
     missing = refused_order(broker)
     exchange_process.admin("assets", {"AAPL": None})
 
-    assert [(status, body["message"]) for status, body in (fractional, short, untradable, missing)] == [
+    assert [(status, body["message"]) for status, body in (fractional, short, lasting, untradable, missing)] == [
         (403, 'asset "AAPL" is not fractionable'),
         (422, "asset AAPL cannot be sold short"),
+        (422, "only day orders are allowed for hard-to-borrow asset AAPL"),
         (422, 'asset "AAPL" is not tradable'),
         (422, 'asset "AAPL" not found'),
     ]

@@ -264,6 +264,12 @@ def test_fractions_are_protected_for_the_day(make_core: Callable[..., Core], qua
     assert (Decimal(order["qty"]), order["time_in_force"]) == (quantity, in_force)
 
 
+def test_shares_that_are_hard_to_borrow_are_protected_for_the_day(core: Core) -> None:
+    core.exchange.admin("assets", {"AAPL": {"shortable": False}})
+
+    assert protected(core)["time_in_force"] == "day"
+
+
 def test_a_coin_is_protected_by_a_stop_with_a_limit(core: Core) -> None:
     order = protected(core, "ETH/USD", quantity=1, stop=90)
 

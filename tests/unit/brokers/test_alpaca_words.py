@@ -137,6 +137,23 @@ def test_an_asset_is_tradable_when_it_is_active_and_says_so(changes: dict[str, A
     assert words.asset_from_broker(payloads.asset(**changes)).tradable is tradable
 
 
+@pytest.mark.parametrize(
+    ("changes", "day_orders_only"),
+    [
+        ({}, False),
+        ({"borrow_status": "easy_to_borrow"}, False),
+        ({"borrow_status": "hard_to_borrow"}, True),
+        ({"borrow_status": "easy_to_borrow", "easy_to_borrow": False}, False),
+        ({"easy_to_borrow": False}, True),
+        ({"class": "crypto", "symbol": "BTC/USD", "easy_to_borrow": False}, False),
+    ],
+)
+def test_shares_that_are_hard_to_borrow_take_orders_for_the_day_only(
+    changes: dict[str, Any], *, day_orders_only: bool
+) -> None:
+    assert words.asset_from_broker(payloads.asset(**changes)).day_orders_only is day_orders_only
+
+
 def test_the_clock_is_read_in_utc() -> None:
     clock = words.clock_from_broker(
         {

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from pipeline.model.account import Account, Asset, Clock, Position
 from pipeline.model.errors import BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderStatus, StopTerms
-from pipeline.model.symbols import of_broker
+from pipeline.model.symbols import AssetClass, of_broker
 from workers.brokers.alpaca.fields import Fields
 
 T = TypeVar("T")
@@ -193,7 +193,15 @@ def asset_from_broker(raw: Any) -> Asset:
         price_increment=fields.amount_or_none("price_increment"),
         fractional_extended=isinstance(attributes, list) and "fractional_eh_enabled" in attributes,
         whole_only=raw.get("fractionable") is False,
+        day_orders_only=asset_class == AssetClass.US_EQUITY and _is_hard_to_borrow(raw),
     )
+
+
+def _is_hard_to_borrow(raw: Mapping[str, Any]) -> bool:
+    """Read `borrow_status`, or `easy_to_borrow` from before 2026-09."""
+    if "borrow_status" in raw:
+        return bool(raw["borrow_status"] == "hard_to_borrow")
+    return raw.get("easy_to_borrow") is False
 
 
 def clock_from_broker(raw: Any) -> Clock:
