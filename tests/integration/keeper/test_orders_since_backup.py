@@ -15,7 +15,7 @@ from pipeline.model.orders import OrderRequest, OrderSide, client_order_id
 from tests.factories import Core, executor_toml, until
 from tests.integration.keeper.orders_at_rest import replace, status_of, unsent
 from tests.integration.keeper.protecting import protected, stop_orders
-from tests.integration.keeper.reconciling import found, reconcile, rest_by_hand
+from tests.integration.keeper.reconciling import found, reconcile, rest_by_hand, trade_by_hand
 from tests.integration.limited_stage import filled, follow_to
 from workers.brokers.protocol import Accepted
 from workers.keeper.finding_store import NotSaved, Saved
@@ -127,6 +127,63 @@ def test_the_order_of_an_execution_that_ended_since_the_restore_is_late(core: Co
     late = core.rows("SELECT execution_id FROM history WHERE reason_code = 'late_order'")
     assert {row["execution_id"] for row in late} == {execution_id, other}
     assert [symbol for symbol, *_ in holdings(core)] == ["AAPL"]
+
+
+def test_the_order_of_a_dead_letter_that_was_requeued_after_the_backup_is_late(core: Core) -> None:
+    execution_id = core.send()
+    change(core, execution_id, "submitting", "lease_until = now(), leased_by = 'test', due_at = NULL")
+    change(core, execution_id, "dead", "reason_code = 'account_unreadable', lease_until = NULL, leased_by = NULL")
+    restored(core)
+    sent(core, execution_id)
+
+    reconcile(core, times=2)
+
+    row = core.execution(execution_id)
+    assert (row["state"], row["reason_code"], row["filled_quantity"]) == ("filled", "late_order", 3)
+    assert found(core) == []
+
+
+def test_the_order_of_a_worker_that_ended_before_it_recorded_one_is_looked_up(core: Core) -> None:
+    execution_id = core.send()
+    change(core, execution_id, "submitting", "lease_until = now(), leased_by = 'test', due_at = NULL")
+    restored(core)
+    sent(core, execution_id)
+
+    reconcile(core, times=2)
+    assert (core.state(execution_id), found(core)) == ("submitting", [])
+    core.sweep.run_once()
+
+    until(lambda: core.unknowns.run_once() or core.state(execution_id) == "filled")
+    assert [each[1:3] for each in holdings(core)] == [("", 3)]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "side", "position_intent", "role"),
+    [
+        ("AAPL", OrderSide.BUY, "buy_to_open", "entry"),
+        ("AAPL", OrderSide.BUY, "buy_to_close", "exit"),
+        ("AAPL", OrderSide.SELL, "sell_to_open", "entry"),
+        ("BTC/USD", OrderSide.BUY, None, "entry"),
+        ("BTC/USD", OrderSide.SELL, None, "exit"),
+    ],
+)
+def test_the_order_shows_whether_it_opens_or_closes(
+    core: Core, symbol: str, side: OrderSide, position_intent: str | None, role: str
+) -> None:
+    core.prices(**{symbol: 100})
+    if position_intent == "buy_to_close":
+        trade_by_hand(core, -5, symbol)
+    elif role == "exit":
+        filled(core, symbol, quantity=5)
+    execution_id = core.send(symbol, "BUY" if side is OrderSide.BUY else "SELL")
+    restored(core)
+    time_in_force = "gtc" if "/" in symbol else "day"
+    sent(core, execution_id, symbol=symbol, side=side, position_intent=position_intent, time_in_force=time_in_force)
+
+    reconcile(core)
+
+    row = core.execution(execution_id)
+    assert (row["state"], row["role"], row["side"]) == ("filled", role, side)
 
 
 def test_an_exit_that_was_sent_after_the_backup_closes_its_strategys_position(core: Core) -> None:
