@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow
@@ -18,6 +19,7 @@ from pipeline.model.errors import InvalidSignal, RecordUnavailable, SourceIdConf
 from pipeline.model.reasons import Code, Reason
 from pipeline.model.states import State
 from pipeline.store.record import Record, Unit
+from pipeline.store.statements import sql
 from tests.factories import Core, executor_toml, signal, until
 from tests.integration.execution_states import Rows
 from tests.integration.record_clock import shift_clock
@@ -196,12 +198,21 @@ def test_a_source_id_used_for_two_signals_at_once_is_one_signal_and_refusals(int
     assert rows("SELECT count(*) AS n FROM signal") == [{"n": 1}]
 
 
-def test_executions_of_a_symbol_are_numbered_in_the_order_in_which_they_are_seen(intake: Intake, rows: Rows) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: intake.record(signal(), source="test"), range(24)))
+def test_executions_of_a_symbol_are_numbered_in_the_order_in_which_they_are_seen(
+    intake: Intake, rows: Rows, database_url: str
+) -> None:
+    intake.record(signal(), source="test")
+    (numbered,) = rows("SELECT max(seq) AS seq FROM execution")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url) as other:
+        # Another transaction records a signal of the symbol, and is not committed yet.
+        other.execute(sql("signals", "lock_symbol"), {"symbol": "AAPL"})
+        later = pool.submit(intake.record, signal(), source="test")
+        until(lambda: later.done() or rows("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        given = rows("SELECT last_value AS seq FROM pg_sequences WHERE sequencename = 'execution_seq_seq'")
+        other.commit()
+        later.result()
 
-    ordered = rows("SELECT seq, h.at FROM execution JOIN history AS h USING (execution_id) ORDER BY seq")
-    assert [row["at"] for row in ordered] == sorted(row["at"] for row in ordered)
+    assert given == [numbered]
 
 
 def test_an_executor_that_is_not_configured_makes_it_invalid(intake: Intake, rows: Rows) -> None:
