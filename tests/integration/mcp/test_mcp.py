@@ -23,7 +23,7 @@ from tests.unit.accounts.books.fills import fill
 
 Call = tuple[str, dict[str, Any]]
 READING = [
-    "dead_letter", "dead_letters", "doctor", "executions", "findings", "headroom", "orders", "pnl", "positions",
+    "day", "dead_letter", "dead_letters", "doctor", "executions", "findings", "headroom", "orders", "pnl", "positions",
     "report", "switches", "trades", "why",
 ]  # fmt: skip
 OPERATING = ["cancel_order", "close_position", "discard", "halt", "pause", "requeue", "resume"]
@@ -139,6 +139,7 @@ def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: 
         ("positions", {"executor": "argo"}),
         ("trades", {"symbol": "msft", "limit": 1}),
         ("pnl", {"by": "strategy"}),
+        ("day", {"executor": "argo"}),
     )
 
     assert (known["symbol"], len(known["signals"]), known["silence"]) == ("AAPL", 3, None)
