@@ -52,11 +52,7 @@ def router(context: WebContext) -> APIRouter:
     @routes.get("/api/v1/day")
     def day(*, on: date | None = None, executor: Executor = None) -> list[DayView]:
         """Sum up a day at each account: signals, orders, fills, profit, equity, limits and findings."""
-        chosen = [each for each in context.executors.values() if executor in {None, each.id}]
-        try:
-            return days(context.record, chosen, on=on)
-        except DayNotBegun as error:
-            raise ApiError(422, "invalid", str(error)) from None
+        return _days(context, on, executor)
 
     @routes.get("/api/v1/findings")
     def findings(*, executor: Executor = None) -> FindingsView:
@@ -64,3 +60,11 @@ def router(context: WebContext) -> APIRouter:
         return list_findings(context.record, [each for each in context.executors if executor in {None, each}])
 
     return routes
+
+
+def _days(context: WebContext, on: date | None, executor: str | None) -> list[DayView]:
+    chosen = [each for each in context.executors.values() if executor in {None, each.id}]
+    try:
+        return days(context.record, chosen, on=on)
+    except DayNotBegun as error:
+        raise ApiError(422, "invalid_request", str(error)) from None
