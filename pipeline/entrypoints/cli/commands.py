@@ -28,6 +28,7 @@ _COMMANDS = {
     "positions": "positions",
     "trades": "trades",
     "pnl": "pnl",
+    "day": "day",
     "reconcile": "reconcile",
     "export": "export",
     "report": "report",

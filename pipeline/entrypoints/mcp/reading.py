@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from pipeline.accounts.switches import Switches
 from pipeline.entrypoints.doctor.examine import examine
 from pipeline.entrypoints.doctor.findings import findings_json
 from pipeline.entrypoints.mcp.common_args import record_now, settings_now
-from pipeline.model.errors import ConfigInvalid
+from pipeline.model.errors import ConfigInvalid, Problem
 from pipeline.model.states import State
 from pipeline.model.symbols import canonical
 from pipeline.operations.dead_letters import DeadLetters
@@ -20,6 +21,7 @@ from pipeline.startup.arguments import id_of
 from pipeline.startup.context import executors_for, since
 from pipeline.views import lists
 from pipeline.views.account_schemas import HeadroomView, SwitchStatusView
+from pipeline.views.day import DayNotBegun, days
 from pipeline.views.findings import findings as list_findings
 from pipeline.views.history import signal_history
 from pipeline.views.orders import open_orders
@@ -179,6 +181,19 @@ def pnl(
     return {"pnl": [each.view().to_json() for each in found]}
 
 
+def day(
+    on: Annotated[date | None, Field(description="Like 2026-11-30; today if left out.")] = None,
+    executor: Executor = None,
+) -> Answer:
+    """Return the books of a day of each account: signals, orders, fills, profit, equity, limits and findings."""
+    with record_now(anywhere=True) as (settings, record):
+        chosen = [each for each in executors_for(settings).values() if executor in {None, each.id}]
+        try:
+            return {"day": [each.to_json() for each in days(record, chosen, on=on)]}
+        except DayNotBegun as error:
+            raise ConfigInvalid([Problem(key="on", message=str(error))]) from None
+
+
 def findings(executor: Executor = None) -> Answer:
     """Return what differs between the accounts and the record: orders and positions, each with its remedy.
 
@@ -197,6 +212,7 @@ READING: tuple[Callable[..., Answer], ...] = (
     orders,
     trades,
     pnl,
+    day,
     findings,
     dead_letters,
     dead_letter,

@@ -23,7 +23,7 @@ from tests.unit.accounts.books.fills import fill
 
 Call = tuple[str, dict[str, Any]]
 READING = [
-    "dead_letter", "dead_letters", "doctor", "executions", "findings", "headroom", "orders", "pnl", "positions",
+    "day", "dead_letter", "dead_letters", "doctor", "executions", "findings", "headroom", "orders", "pnl", "positions",
     "report", "switches", "trades", "why",
 ]  # fmt: skip
 OPERATING = ["cancel_order", "close_position", "discard", "halt", "pause", "requeue", "resume"]
@@ -132,13 +132,14 @@ def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: 
     fills = FillRows(core.record, core.database_url)
     fills.add(fill(0, "a x entry buy 3 100"), fill(1, "b x exit sell 2 101"), symbol="MSFT")
 
-    known, unknown, listed, held, closed, earned = assistant.asks(
+    known, unknown, listed, held, closed, earned, today = assistant.asks(
         ("why", {"of": "aapl"}),
         ("why", {"of": "GME", "at": "1m"}),
         ("executions", {"symbol": "AAPL", "limit": 2}),
         ("positions", {"executor": "argo"}),
         ("trades", {"symbol": "msft", "limit": 1}),
         ("pnl", {"by": "strategy"}),
+        ("day", {"executor": "argo"}),
     )
 
     assert (known["symbol"], len(known["signals"]), known["silence"]) == ("AAPL", 3, None)
@@ -151,6 +152,9 @@ def test_for_a_symbol_it_returns_the_newest_histories_or_what_was_refused(core: 
     assert held == {"positions": []}
     assert ([each["realised"] for each in closed["trades"]], closed["has_more"]) == (["2"], False)
     assert [(each["key"], each["realised"], each["unrealised"]) for each in earned["pnl"]] == [("x", "2", None)]
+    [of_argo] = today["day"]
+    assert (of_argo["outcomes"]["queued"], of_argo["unexplained"]) == (4, None)
+    assert of_argo["signals"] == sum(of_argo["outcomes"].values()) + of_argo["elsewhere"]
 
 
 def test_doctor_names_what_is_away(assistant: Assistant) -> None:

@@ -90,3 +90,14 @@ def test_findings_are_read_over_http(client: httpx.Client, record: Record, datab
     ]
     assert set(body["findings"][0]) == {"finding_id", "executor_id", "kind", "symbol", "state", "facts", "remedy"}
     assert of_firm["findings"] == []
+
+
+def test_the_books_of_a_day_are_read_over_http(client: httpx.Client) -> None:
+    [today] = client.get("/api/v1/day", params={"executor": "argo"}).json()
+    [before] = client.get("/api/v1/day", params={"executor": "argo", "on": "2020-01-02"}).json()
+
+    assert (today["over"], today["unexplained"]) == (False, None)
+    assert (before["day"], before["over"], before["signals"]) == ("2020-01-02", True, 0)
+    assert client.get("/api/v1/day", params={"on": "2999-01-01"}).status_code == 422
+    assert client.get("/api/v1/day", params={"on": "soon"}).status_code == 422
+    assert client.get("/api/v1/day", headers={"Authorization": ""}).status_code == 401
