@@ -35,7 +35,7 @@ class _Blocked:
     #: Whether an exit names no quantity and no percentage below 100, and is no limit close by hand.
     is_whole: bool
     #: Whether it is a person's limit close, which may rest for hours.
-    may_rest: bool
+    is_limit_close: bool
 
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:

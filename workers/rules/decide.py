@@ -164,5 +164,5 @@ def _wait_for(blocking: tuple[OrderUnderWay, ...], *, cancels: bool = True) -> H
         ),
         wait=_UNDER_WAY_WAIT,
         cancel=tuple(order.order_id for order in ended if order.role is Role.ENTRY and order.order_id),
-        replaces=tuple(order.order_id for order in ended if order.rests and order.order_id),
+        replaces=tuple(order.order_id for order in ended if order.is_limit_close and order.order_id),
     )

@@ -153,7 +153,9 @@ def hold_ended_stop(case: Case) -> Hold | None:
 
 def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:
     others = [
-        order for order in case.under_way if order.role is not Role.PROTECTION and not (order.rests and order.order_id)
+        order
+        for order in case.under_way
+        if order.role is not Role.PROTECTION and not (order.is_limit_close and order.order_id)
     ]
     if others:
         facts = {"order_id": others[0].order_id, "order_status": others[0].order_status or "unknown"}
