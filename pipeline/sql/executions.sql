@@ -1,4 +1,4 @@
--- name: take
+-- name: claim
 -- Claim an execution by compare-and-set. Zero rows: another process has it, it has ended, it is not due, or an earlier
 -- execution of its symbol is undecided. The same token finds a claim again whose answer to COMMIT was lost.
 UPDATE execution AS e
@@ -101,7 +101,7 @@ WHERE e.execution_id = %(execution_id)s
     )
 RETURNING e.execution_id
 
--- name: takeable
+-- name: claimable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
     s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL AS is_limit_close,

@@ -40,7 +40,7 @@ class _Blocked:
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
     """Claim an execution by compare-and-set; return None when it may not be claimed."""
-    return fetch_maybe(connection, ClaimedExecution, sql("executions", "take"), values)
+    return fetch_maybe(connection, ClaimedExecution, sql("executions", "claim"), values)
 
 
 def claim_or_wait(
@@ -54,7 +54,7 @@ def claim_or_wait(
         claimed = claim_execution(connection, values)
         if claimed is not None:
             return claimed, False
-        blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
+        blocked = fetch_maybe(connection, _Blocked, sql("executions", "claimable"), values)
         if blocked is None:
             return None, False
         if blocked.source == PROTECT:
