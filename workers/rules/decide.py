@@ -18,7 +18,12 @@ from workers.rules.exits import closable, closes_the_account, decide_exit, may_e
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold_refused, hold_unreconciled
 from workers.rules.orders import EITHER_SIDE, reduces, side_for, side_of
-from workers.rules.protection import decide_protection, hold_ended_stop, hold_for_protections, protection_still_goes
+from workers.rules.protection import (
+    decide_protection,
+    hold_for_filled_stop,
+    hold_for_protections,
+    protection_still_goes,
+)
 from workers.rules.repeats import refusal
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -57,7 +62,7 @@ def _decide(case: Case) -> Verdict:
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}),))
     if closes:
         return _named(case, side, decide_exit(case, side, abs(held)))
-    return hold_ended_stop(case) or decide_entry(case, side)
+    return hold_for_filled_stop(case) or decide_entry(case, side)
 
 
 def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:

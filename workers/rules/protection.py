@@ -138,10 +138,10 @@ def with_stop(case: Case, side: OrderSide) -> Case:
 
 def refuse_after_stop(case: Case) -> Reason | None:
     """Return why a signal that came as an exit is refused: its stop was filled first, and an entry would sell twice."""
-    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.stopped else None
+    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.closed_by_stop else None
 
 
-def hold_ended_stop(case: Case) -> Hold | None:
+def hold_for_filled_stop(case: Case) -> Hold | None:
     """Hold an entry while a stop is recorded as open whose position is gone: it has probably just been filled."""
     held = case.position.quantity if case.position else Decimal(0)
     gone = [order for order in protections(case.under_way) if not reduces(OrderSide(order.side), held)]
