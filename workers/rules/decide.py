@@ -101,7 +101,7 @@ def wait_for_symbol(
     # An exit that has nothing to close waits for no order and cancels none: it is skipped.
     if not has_to_close and not may_enter(signal, executor):
         return None
-    # Stops rest for days. `decide_exit` cancels those that are in its way, and an entry is refused beside one.
+    # Stops rest for days. `decide_exit` cancels those that are in its way, and no entry is sent while one rests.
     others = (order for order in under_way if order.role is not Role.PROTECTION)
     blocking = tuple(order for order in others if closes or order.side != side_of(signal.action))
     return _wait_for(blocking, cancels=has_to_close and signal.intent is not Intent.OPEN) if blocking else None

@@ -88,8 +88,8 @@ def hold_for_protections(case: Case, side: OrderSide, *, whole: bool) -> Hold | 
     )
 
 
-def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
-    """Return why an entry is refused beside a resting stop: the broker takes it for a trade with itself."""
+def refuse_against_stop(case: Case, side: OrderSide) -> Reason | None:
+    """Return why an entry is refused while a stop on the other side rests: it would be refused as a wash trade."""
     opposed = [order for order in protections(case.under_way) if order.side != side]
     if not opposed:
         return None
