@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from config.schema.ownership import is_of_another_user, require_own
+from config.schema.ownership import is_of_another_user, require_safe
 from config.schema.settings import Settings, load_settings, variable
 from config.services import read_services, running_services
 from config.started_homes import started_homes
@@ -75,7 +75,7 @@ def settings_for_up() -> Settings:
         ConfigInvalid: A variable is wrong, or another user can write the home.
     """
     settings = _settings_for_up()
-    require_own(settings.home)
+    require_safe(settings.home)
     return settings
 
 

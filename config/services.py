@@ -9,7 +9,7 @@ from typing import Annotated
 import psutil
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from config.schema.ownership import read_own
+from config.schema.ownership import read_safe
 from config.schema.setting_values import exchange_address
 from config.schema.settings import Settings, variable
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -91,7 +91,7 @@ def read_services(home: Path) -> Services | None:
     try:
         path.stat()  # If there is no file, the folder does not matter.
         # The addresses of another user's file would lead to that user's servers.
-        return Services.model_validate_json(read_own(path))
+        return Services.model_validate_json(read_safe(path))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from config.schema.ownership import read_own
+from config.schema.ownership import read_safe
 from pipeline.model.errors import ConfigInvalid, Problem
 
 
@@ -21,7 +21,7 @@ def variables_of(path: Path) -> tuple[dict[str, str], list[Problem]]:
     except OSError:
         return {}, []
     try:
-        content = read_own(path)
+        content = read_safe(path)
     except ConfigInvalid as error:
         return {}, list(error.problems)
     except OSError as error:

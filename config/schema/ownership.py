@@ -21,7 +21,7 @@ _SHIPPED = Path(__file__).resolve().parent.parent
 _MOST_LINKS = 40
 
 
-def require_own(path: Path) -> None:
+def require_safe(path: Path) -> None:
     """Refuse *path* if `ownership_problem` finds a problem.
 
     Raises:
@@ -31,25 +31,25 @@ def require_own(path: Path) -> None:
         raise ConfigInvalid([problem])
 
 
-def read_own(path: Path) -> bytes:
+def read_safe(path: Path) -> bytes:
     """Return the content of the file *path*, if no other user could choose or change it while it was opened.
 
     Raises:
         ConfigInvalid: `ownership_problem` finds a problem, or the file was replaced while it was opened.
         OSError: The file cannot be read.
     """
-    with open_own(path) as file:
+    with open_safe(path) as file:
         return file.read()
 
 
-def open_own(path: Path) -> BinaryIO:
+def open_safe(path: Path) -> BinaryIO:
     """Open the file *path* to read its bytes. The opened file is checked too: *path* may lead to another one.
 
     Raises:
         ConfigInvalid: `ownership_problem` finds a problem, or the file was replaced while it was opened.
         OSError: The file cannot be opened.
     """
-    require_own(path)  # Before it is opened, too: to open a pipe of another user would wait for that user.
+    require_safe(path)  # Before it is opened, too: to open a pipe of another user would wait for that user.
     file = path.open("rb")
     try:
         _require_opened(path, file)
@@ -60,7 +60,7 @@ def open_own(path: Path) -> BinaryIO:
 
 
 def _require_opened(path: Path, file: BinaryIO) -> None:
-    require_own(path)
+    require_safe(path)
     if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
         raise ConfigInvalid([Problem(key=str(path), message="was replaced while it was opened; try again")])
 
@@ -73,7 +73,7 @@ def ownership_problem(path: Path) -> Problem | None:
     files of the person who called it are accepted, too. Folders that hold the code need no check.
 
     No other user may have the right to write. A folder on the way may be open to all if it is sticky, like /tmp: there,
-    only owners replace their entries. Write access of a group is accepted if it is this process's group or the primary
+    only the owner of a file can replace it. Write access of a group is accepted if it is this process's group or the primary
     group of the owner, because many systems create files with it (umask 002) and give each user such a group alone.
     Where all users share one primary group, write access of that group is accepted as well. It is refused if a POSIX
     access list exists, because the bits of the group then stand for every user and group of the list.

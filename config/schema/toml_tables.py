@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from config.schema.ownership import read_own
+from config.schema.ownership import read_safe
 from config.schema.problems import did_you_mean
 from pipeline.model.errors import ConfigInvalid, Problem
 
@@ -23,7 +23,7 @@ def parsed_toml(path: Path, *, named_by: str = "TRADEWIRE_EXECUTORS") -> dict[st
             write it.
     """
     try:
-        return tomllib.loads(read_own(path).decode("utf-8-sig"), parse_float=Decimal)
+        return tomllib.loads(read_safe(path).decode("utf-8-sig"), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         message = f"is not TOML: {error}"
     except UnicodeDecodeError:

@@ -72,7 +72,7 @@ class Book:
     def gross(self, symbols: Iterable[str] | None = None) -> Decimal:
         """Return the gross value of *symbols* (None: all), in the account's currency. Longs and shorts add up."""
         only = None if symbols is None else frozenset(symbols)
-        held = sum((worth(each) for each in self.positions if only is None or each.symbol in only), _ZERO)
+        held = sum((position_value(each) for each in self.positions if only is None or each.symbol in only), _ZERO)
         return held + sum((each.value for each in self.pending if only is None or each.symbol in only), _ZERO)
 
     def open_risk(self, default_stop_percent: Decimal) -> Decimal:
@@ -85,7 +85,7 @@ class Book:
 
     def _risk(self, position: Position, default_stop_percent: Decimal) -> Decimal:
         stop, price = self.stops.get(position.symbol), position.price
-        assumed = worth(position) * default_stop_percent / 100
+        assumed = position_value(position) * default_stop_percent / 100
         if stop is None or price is None:
             return assumed
         distance = price - stop if position.quantity > 0 else stop - price
@@ -96,10 +96,10 @@ class Book:
 
 def _is_valued(position: Position) -> bool:
     """Return whether the value is known. A position may cost nothing and be worth nothing, such as a share right."""
-    return worth(position) > 0 or (position.market_value is not None and position.cost_basis is not None)
+    return position_value(position) > 0 or (position.market_value is not None and position.cost_basis is not None)
 
 
-def worth(position: Position) -> Decimal:
+def position_value(position: Position) -> Decimal:
     """Return the unsigned value of a position: as the broker states it, else its cost, else its quantity at its price.
 
     The result is 0 when none of these is known; entries wait until one is (`Book.unread`).

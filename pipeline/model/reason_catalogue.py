@@ -57,7 +57,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         'Set `order.flip = "reverse"`, and `order.allow_short = true` where the other side is short.',
     ),
     Code.POSITION_AGAINST: Meaning(
-        "The signal would open a position, and the account holds one on the other side: by its `intent`, or of others.",
+        "The account holds a position on the other side: `intent` forbids a close, or other strategies hold it.",
         "Close the position first, or let the strategy that holds it close it.",
     ),
     Code.STOP_RESTS: Meaning(
@@ -114,11 +114,12 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Nothing to do, or change `order.entry_timeout_s` or `order.collar_percent`.",
     ),
     Code.PARTLY_FILLED: Meaning(
-        "A part of the entry was filled, and tradewire canceled the rest: a stop order cannot rest beside an entry.",
+        "After a partial fill tradewire canceled the entry: the broker takes no stop order while an entry is open.",
         _DONE,
     ),
     Code.STOP_MISSING: Meaning(
-        "tradewire canceled the entry, because the broker refuses a position's stop order beside it.", _DONE
+        "tradewire canceled the entry, because the broker refuses the position's stop order while the entry is open.",
+        _DONE,
     ),
     Code.EXPIRED_AT_BROKER: Meaning("The order's time in force ran out.", _DONE),
     Code.NO_ANSWER: Meaning("The broker's answer did not come or could not be read.", _NOTHING),
@@ -172,7 +173,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     Code.LEVEL_REACHED: Meaning(
         "The market's price has reached the entry's stop, or the target of an entry at the market's price.",
-        "Nothing, or send another stop or target.",
+        "Nothing to do, or send another stop or target.",
     ),
     Code.REPEATED_IDEA: Meaning(
         "The strategy has already ordered this symbol and side within `limits.repeat_window_s`.", _REPEAT
@@ -235,7 +236,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close the position at the broker, or give the exit up with `tradewire end`.",
     ),
     Code.QUANTITY_HELD: Meaning(
-        "Other orders hold the quantity of an exit or stop order, or could trade with it. A limit close is skipped.",
+        "Other orders hold the quantity of an exit or stop order, or oppose it (a wash trade). A limit close is skipped.",
         _FOREIGN,
     ),
     Code.FOREIGN_CANCELED: Meaning("An exit cancels orders of others. A stop is placed again afterwards.", _NOTHING),

@@ -25,9 +25,9 @@ class Adoption:
     """The change of the recorded holdings that makes them equal to the broker's position."""
 
     #: The quantity that is taken from the strategies, unsigned.
-    less: Decimal
+    taken_from_strategies: Decimal
     #: The quantity that is added to the strategy `manual`, signed.
-    more: Decimal
+    added_to_manual: Decimal
 
 
 def adoption_of(*, broker: Decimal, record: Decimal) -> Adoption:
@@ -37,10 +37,10 @@ def adoption_of(*, broker: Decimal, record: Decimal) -> Adoption:
     side, belong to `manual`.
     """
     if broker * record < 0:
-        return Adoption(less=abs(record), more=broker)
+        return Adoption(taken_from_strategies=abs(record), added_to_manual=broker)
     if abs(broker) < abs(record):
-        return Adoption(less=abs(record) - abs(broker), more=_ZERO)
-    return Adoption(less=_ZERO, more=broker - record)
+        return Adoption(taken_from_strategies=abs(record) - abs(broker), added_to_manual=_ZERO)
+    return Adoption(taken_from_strategies=_ZERO, added_to_manual=broker - record)
 
 
 def adopt(
@@ -83,9 +83,9 @@ def _hold(connection: Connection[DictRow], finding: Finding) -> bool:
     if fetch_one(connection, Decimal, sql("reconcile", "held"), values) != record:
         return False
     change = adoption_of(broker=broker, record=record)
-    if change.less:
+    if change.taken_from_strategies:
         side = Decimal(1 if record > 0 else -1)
-        execute(connection, sql("reconcile", "take"), values | {"less": change.less, "side": side})
-    if change.more:
-        execute(connection, sql("reconcile", "give"), values | {"more": change.more})
+        execute(connection, sql("reconcile", "take"), values | {"less": change.taken_from_strategies, "side": side})
+    if change.added_to_manual:
+        execute(connection, sql("reconcile", "give"), values | {"more": change.added_to_manual})
     return True

@@ -56,7 +56,7 @@ class Guesses:
                 self._record(*tried, right=guess.right)
 
     def allowed(self, address: str | None, tokens: Sequence[str]) -> tuple[str, ...]:
-        """Return those of *tokens* that *address* may try now: the ones right before, and as many others as are left.
+        """Return the *tokens* that *address* may try now: all that were right before, and as many others as are left.
 
         Nothing is counted before `record`: a caller that has several threads tries and records under one lock.
         """

@@ -54,7 +54,7 @@ def queue_faults(
     known = undecided() if long else {}
     foreign = {name: depth for name, depth in long.items() if depth > 2 * known.get(name, 0) + _HARMLESS}
     faults += [_foreign(name, keys[name], depth, known.get(name, 0)) for name, depth in foreign.items()]
-    # A worker that cannot read its queue is not reported beside the fault that explains it.
+    # A fault of the queue explains why a worker cannot read it, so only the fault is reported.
     return faults or [_reported(name, text) for name, text in troubles().items() if name in keys]
 
 

@@ -48,7 +48,7 @@ FROM before
 -- Only one process makes a message at a time.
 SELECT pg_advisory_xact_lock(hashtext('tradewire alerts'))
 
--- name: untold
+-- name: unreported
 -- Alerts whose beginning or end is in no message yet, the oldest first. An alert that was never reported and ended more
 -- than an hour ago is left out: a channel that is set up later does not report it.
 SELECT *, clock_timestamp() AS now, (SELECT max(made_at) FROM alert_message WHERE about = 'alerts') AS last_message_at
@@ -65,7 +65,7 @@ LIMIT %(limit)s
 INSERT INTO alert_message (message_id, title, body, severity, about)
 VALUES (%(message_id)s, %(title)s, %(body)s, %(severity)s, %(about)s)
 
--- name: told
+-- name: mark_reported
 UPDATE alert
 SET opened_in = coalesce(opened_in, %(message_id)s),
     over_in = CASE WHEN over_at IS NOT NULL THEN %(message_id)s END

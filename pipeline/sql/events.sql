@@ -63,14 +63,14 @@ SELECT delivered, published - delivered AS count, problem
 FROM event_feed
 WHERE delivered < published
 
--- name: lock_untold
+-- name: lock_unreported
 -- Lock the feed, if there are published events that no message about ended orders has considered.
 SELECT told, published
 FROM event_feed
 WHERE told < published
 FOR UPDATE
 
--- name: untold_orders
+-- name: unreported_orders
 -- Orders that ended and are in no message. Those from before *within* are left out: they ended while the messages were
 -- switched off.
 SELECT event_id, at, data, clock_timestamp() AS now,
@@ -84,6 +84,6 @@ WHERE event_id > %(after)s
 ORDER BY event_id
 LIMIT %(limit)s
 
--- name: told
+-- name: mark_reported
 UPDATE event_feed
 SET told = %(through)s

@@ -1,4 +1,4 @@
--- name: take
+-- name: claim
 -- Claim an execution by compare-and-set. Zero rows: another process has it, it has ended, it is not due, or an earlier
 -- execution of its symbol is undecided. The same token finds a claim again whose answer to COMMIT was lost.
 UPDATE execution AS e
@@ -101,10 +101,10 @@ WHERE e.execution_id = %(execution_id)s
     )
 RETURNING e.execution_id
 
--- name: takeable
+-- name: claimable
 -- The execution, if only an earlier one of its symbol can prevent a claim now.
 SELECT e.execution_id, e.executor_id, e.symbol, e.seq, e.action, s.intent, s.source, s.strategy,
-    s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL AS may_rest,
+    s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL AS is_limit_close,
     coalesce(s.quantity, s.notional, s.equity_percent) IS NULL AND coalesce(s.close_percent, 100) = 100
         AND NOT (s.source = 'tradewire:hand' AND s.entry_price IS NOT NULL) AS is_whole
 FROM execution AS e
@@ -228,7 +228,7 @@ LIMIT %(limit)s
 -- close of a strategy's whole position, while the strategy holds nothing yet, ends the strategy's own waiting entries
 -- (*ends_own*). A person's close of the whole position also ends the exits that wait for the firm's minimum hold, for
 -- which it does not wait. A stop order that was not sent is ended too, since the keeper places one for what is left; but not by a
--- person's limit close (*may_rest*), which would hold the quantity for hours. An entry that was
+-- person's limit close (*is_limit_close*), which would hold the quantity for hours. An entry that was
 -- sent is held only after the broker has answered that it has no such order. If the order is found after all, it is a
 -- late order.
 WITH held AS (
@@ -261,7 +261,7 @@ WITH held AS (
         AND e.state IN ('queued', 'held')
         AND (
             (e.action <> %(action)s AND s.intent <> 'close')
-            OR (s.source = 'tradewire:protect' AND NOT %(may_rest)s)
+            OR (s.source = 'tradewire:protect' AND NOT %(is_limit_close)s)
             OR (e.reason_code = 'minimum_hold' AND %(source)s = 'tradewire:hand' AND %(is_whole)s)
         )
         AND (

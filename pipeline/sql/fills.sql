@@ -98,7 +98,7 @@ VALUES (
 ON CONFLICT (account_number, fill_id) DO NOTHING
 
 -- name: make_room
--- A correction counts beside the fill that it corrects, until that one is voided. Without this, it would be taken for a
+-- A correction counts in addition to the fill that it corrects, until that one is voided. Without this, it would be taken for a
 -- part of what is not itemised.
 UPDATE broker_order
 SET filled_quantity = filled_quantity + %(quantity)s,

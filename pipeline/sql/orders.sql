@@ -157,9 +157,9 @@ ON CONFLICT (execution_id, fence) DO NOTHING
 -- name: under_way
 -- Orders of this executor and symbol that may still fill, for which an exit has to wait. An order that is being sent or
 -- looked up counts, too: a later execution may have one if this one was requeued as a dead letter. Orders that were
--- given up do not count; one that is found at the broker after all is followed, and counts again. *rests*: it is a
--- person's limit close.
-SELECT o.*, s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AS rests
+-- given up do not count; one that is found at the broker after all is followed, and counts again. *is_limit_close*:
+-- it is a person's limit close.
+SELECT o.*, s.source = 'tradewire:hand' AND o.limit_price IS NOT NULL AS is_limit_close
 FROM broker_order AS o
 JOIN execution AS e USING (execution_id)
 JOIN signal AS s USING (signal_id)

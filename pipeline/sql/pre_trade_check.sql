@@ -67,7 +67,7 @@ WHERE o.account_number = %(account_number)s
 ORDER BY o.intended_at DESC
 LIMIT 1
 
--- name: stopped
+-- name: closed_by_stop
 -- Whether a stop on this side was filled after *since*: of the strategy or, with *whole*, of any.
 SELECT EXISTS (
     SELECT
@@ -80,7 +80,7 @@ SELECT EXISTS (
         AND o.side = %(side)s
         AND (%(whole)s OR o.strategy = %(strategy)s)
         AND s.source IN ('tradewire:protect', 'tradewire:protect_exit')
-) AS stopped
+) AS closed_by_stop
 
 -- name: flat_since
 -- The newest FLAT that was recorded after the exit *first* and closes the position that the entry on the other side

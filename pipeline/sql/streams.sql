@@ -1,4 +1,4 @@
--- name: listens
+-- name: record_open
 -- Record that the stream is open. Updates before its opening may have been missed, so the orders are polled.
 INSERT INTO stream AS s (executor_id, state, connected_at, last_heard_at, poll_requested_at, poll_reason)
 VALUES (
@@ -12,7 +12,7 @@ SET state = excluded.state,
     poll_requested_at = excluded.poll_requested_at,
     poll_reason = excluded.poll_reason
 
--- name: heard
+-- name: record_message
 -- The broker sent a frame or answered a ping, so the stream is open, whatever another tracker has recorded.
 UPDATE stream
 SET last_heard_at = clock_timestamp(),
@@ -20,7 +20,7 @@ SET last_heard_at = clock_timestamp(),
     state_since = CASE WHEN state = 'listening' THEN state_since ELSE clock_timestamp() END
 WHERE executor_id = %(executor_id)s
 
--- name: failed
+-- name: record_failure
 -- The stream broke off (*was_open*), or could not be opened. In the second case another tracker may have it open and
 -- receive messages: the broker allows one connection.
 INSERT INTO stream AS s (executor_id, state, problem, problem_at)
@@ -34,7 +34,7 @@ WHERE %(was_open)s
     OR s.state <> 'listening'
     OR s.last_heard_at < clock_timestamp() - interval '15 seconds'
 
--- name: stopped
+-- name: record_stop
 -- The tracker ends on purpose.
 UPDATE stream
 SET state = 'off',

@@ -135,7 +135,7 @@ class OrderUnderWay(OrderRow):
     """An order that may still fill, for which an exit of its symbol has to wait."""
 
     #: Whether it is a person's limit close, which may rest for hours.
-    rests: bool = False
+    is_limit_close: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

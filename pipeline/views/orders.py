@@ -98,7 +98,7 @@ def open_orders(record: Record, *, executor_id: str | None = None) -> list[OpenO
 
 
 def missing_processes(record: Record, needed: Iterable[tuple[str, str]]) -> list[str]:
-    """Return those of the *needed* processes, by kind and name, that do not run.
+    """Return the names of the *needed* processes that do not run; each is given by kind and name.
 
     Raises:
         RecordUnavailable: PostgreSQL is away.

@@ -39,7 +39,7 @@ def main() -> None:
 
 async def _measure(url: str, rate: float, seconds: float) -> tuple[list[float], Counter[int | str]]:
     token = effective(load_settings()).api_token
-    assert token is not None, "no token: set TRADEWIRE_API_TOKEN, or run beside `tradewire up`"
+    assert token is not None, "no token: set TRADEWIRE_API_TOKEN, or start `tradewire up`"
     took: list[float] = []
     statuses: Counter[int | str] = Counter()
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"}

@@ -32,7 +32,7 @@ def account_address(executor: ExecutorSettings, *, settings: Settings, exchange_
         if keys is None or not gets_keys(executor.mode, keys[1].get_secret_value()):
             keys = (executor.id, SecretStr(EXCHANGE_SECRET))
     if base_url is None or keys is None:
-        message = "no exchange is known: run beside `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
+        message = "no exchange is known: start `tradewire up`, or set TRADEWIRE_EXCHANGE_URL"
         raise ConfigInvalid([Problem(key=f"executors.{executor.id}.base_url", message=message)])
     # Check the address here too: every connection to a broker is opened with this address, and one that does not come
     # from the executors file has not been checked before.

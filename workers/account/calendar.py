@@ -92,7 +92,7 @@ class Calendar:
         return self._kept
 
     def known(self, at: datetime) -> tuple[MarketSession, ...]:
-        """Return those of the sessions around *at* that are recorded; the broker is not read."""
+        """Return the recorded sessions around *at*; the broker is not read."""
         day = at.astimezone(UTC).date()
         return self._kept if day == self._kept_for else self._recorded(day - _BACK, day + _AHEAD)[0]
 

@@ -218,7 +218,7 @@ class Broker(Protocol):
     def calendar(self, first: date, last: date) -> Sequence[MarketSession]:
         """Read the regular sessions from *first* to *last*, both included, in their order.
 
-        A day without an entry has no session.
+        A day that is missing from the list has no session.
         """
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:

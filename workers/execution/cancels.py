@@ -100,7 +100,7 @@ def cancel_foreign(
 
 
 def _cancel(broker: GuardedBroker, order_id: str) -> tuple[bool, str | None]:
-    """Ask for the cancel; return whether the broker has answered, and its own id of the request."""
+    """Ask for the cancel; return whether the broker answered without an error, and its id of the request."""
     try:
         answer = cancel_newest(broker, order_id)
     except BrokerFault as error:

@@ -35,12 +35,12 @@ class _Blocked:
     #: Whether an exit names no quantity and no percentage below 100, and is no limit close by hand.
     is_whole: bool
     #: Whether it is a person's limit close, which may rest for hours.
-    may_rest: bool
+    is_limit_close: bool
 
 
 def claim_execution(connection: Connection[DictRow], values: Values) -> ClaimedExecution | None:
     """Claim an execution by compare-and-set; return None when it may not be claimed."""
-    return fetch_maybe(connection, ClaimedExecution, sql("executions", "take"), values)
+    return fetch_maybe(connection, ClaimedExecution, sql("executions", "claim"), values)
 
 
 def claim_or_wait(
@@ -54,7 +54,7 @@ def claim_or_wait(
         claimed = claim_execution(connection, values)
         if claimed is not None:
             return claimed, False
-        blocked = fetch_maybe(connection, _Blocked, sql("executions", "takeable"), values)
+        blocked = fetch_maybe(connection, _Blocked, sql("executions", "claimable"), values)
         if blocked is None:
             return None, False
         if blocked.source == PROTECT:

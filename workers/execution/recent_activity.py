@@ -75,7 +75,7 @@ def recent_of(
         rejections=len(rejected),
         rejected_ago=rejected[0].ago if rejected else None,
         tried_ago=tried_ago,
-        stopped=_stopped(connection, claimed, signal, executor),
+        closed_by_stop=_closed_by_stop(connection, claimed, signal, executor),
         flat_since=_flat_since(connection, signal, executor) if signal.source == FLIP else None,
     )
 
@@ -91,7 +91,7 @@ def repeats_a_reverse(
     return _repeated(connection, signal, executor, key) is not None
 
 
-def _stopped(
+def _closed_by_stop(
     connection: Connection[DictRow], claimed: ClaimedExecution, signal: SignalRow, executor: ExecutorSettings
 ) -> bool:
     """Return whether a stop has closed what *signal* would have closed when it was recorded."""
@@ -105,7 +105,7 @@ def _stopped(
         "strategy": signal.strategy or "",
         "since": signal.recorded_at,
     }
-    return fetch_one(connection, bool, sql("pre_trade_check", "stopped"), values)
+    return fetch_one(connection, bool, sql("pre_trade_check", "closed_by_stop"), values)
 
 
 def _flat_since(connection: Connection[DictRow], signal: SignalRow, executor: ExecutorSettings) -> UUID | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
 
-from pipeline.accounts.exposure import worth
+from pipeline.accounts.exposure import position_value
 from pipeline.model.account import Position
 from pipeline.model.errors import BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id, position_intent
@@ -241,7 +241,7 @@ def closing_order(position: Position, side: OrderSide) -> JournaledOrder:
     )
     # The value of one unit in dollars; 1 if it is not known. It is not always the price: an option contract is worth a
     # multiple of its price, and some pairs are priced in a coin.
-    value = worth(position) / abs(position.quantity) or Decimal(1)
+    value = position_value(position) / abs(position.quantity) or Decimal(1)
     return JournaledOrder(
         execution_id=execution_id, request=request, reference_price=format(value, "f"), sent_at=datetime.now(UTC)
     )

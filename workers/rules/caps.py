@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from pipeline.accounts.exposure import worth
+from pipeline.accounts.exposure import position_value
 from pipeline.accounts.losses import LossLimit, uses
 from pipeline.model.reasons import Code
 from pipeline.model.symbols import AssetClass, asset_class
@@ -33,7 +33,7 @@ def unseen(case: Case) -> Decimal:
     """Return by how much the symbol's position, read after the snapshot, is worth more than the book shows."""
     if case.position is None:
         return _ZERO
-    return max(worth(case.position) - case.book.gross([case.signal.symbol]), _ZERO)
+    return max(position_value(case.position) - case.book.gross([case.signal.symbol]), _ZERO)
 
 
 def _position(case: Case, terms: Terms) -> Iterator[Cap]:
@@ -102,7 +102,7 @@ def _spent(case: Case, *, crypto: bool) -> Decimal:
     book, kind = case.book, AssetClass.CRYPTO if crypto else AssetClass.US_EQUITY
     named = [each.symbol for each in book.positions] + [each.symbol for each in book.pending]
     symbols = {symbol for symbol in named if asset_class(symbol) is kind}
-    held = sum((worth(each) for each in book.positions if each.symbol in symbols), _ZERO)
+    held = sum((position_value(each) for each in book.positions if each.symbol in symbols), _ZERO)
     # The book includes reserved amounts too, but the broker has not deducted them yet.
     return held + max(book.gross(symbols) - held - case.reserved, _ZERO)
 

@@ -35,7 +35,7 @@ class Recent:
     #: How long ago the newest entry was recorded to be sent. Entries that were certainly not sent do not count.
     tried_ago: timedelta | None = None
     #: Only for a signal that may close: whether a stop has closed its position since the signal was recorded.
-    stopped: bool = False
+    closed_by_stop: bool = False
     #: Only for an entry that opens the other side after an exit: the newest FLAT after that exit, if there is one.
     flat_since: UUID | None = None
 

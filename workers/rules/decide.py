@@ -18,7 +18,12 @@ from workers.rules.exits import closable, closes_the_account, decide_exit, may_e
 from workers.rules.freshness import freshness
 from workers.rules.holds import hold_refused, hold_unreconciled
 from workers.rules.orders import EITHER_SIDE, reduces, side_for, side_of
-from workers.rules.protection import decide_protection, hold_ended_stop, hold_for_protections, protection_still_goes
+from workers.rules.protection import (
+    decide_protection,
+    hold_for_filled_stop,
+    hold_for_protections,
+    protection_still_goes,
+)
 from workers.rules.repeats import refusal
 from workers.rules.stale_position import hold_lagging
 from workers.rules.switches import PAUSE_WAIT, verdict_on
@@ -57,7 +62,7 @@ def _decide(case: Case) -> Verdict:
         return Skip(reasons=(Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}),))
     if closes:
         return _named(case, side, decide_exit(case, side, abs(held)))
-    return hold_ended_stop(case) or decide_entry(case, side)
+    return hold_for_filled_stop(case) or decide_entry(case, side)
 
 
 def _named(case: Case, side: OrderSide, verdict: Verdict) -> Verdict:
@@ -96,7 +101,7 @@ def wait_for_symbol(
     # An exit that has nothing to close waits for no order and cancels none: it is skipped.
     if not has_to_close and not may_enter(signal, executor):
         return None
-    # Stops rest for days. `decide_exit` cancels those that are in its way, and an entry is refused beside one.
+    # Stops rest for days. `decide_exit` cancels those that are in its way, and no entry is sent while one rests.
     others = (order for order in under_way if order.role is not Role.PROTECTION)
     blocking = tuple(order for order in others if closes or order.side != side_of(signal.action))
     return _wait_for(blocking, cancels=has_to_close and signal.intent is not Intent.OPEN) if blocking else None
@@ -164,5 +169,5 @@ def _wait_for(blocking: tuple[OrderUnderWay, ...], *, cancels: bool = True) -> H
         ),
         wait=_UNDER_WAY_WAIT,
         cancel=tuple(order.order_id for order in ended if order.role is Role.ENTRY and order.order_id),
-        replaces=tuple(order.order_id for order in ended if order.rests and order.order_id),
+        replaces=tuple(order.order_id for order in ended if order.is_limit_close and order.order_id),
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from pipeline.accounts.exposure import worth
+from pipeline.accounts.exposure import position_value
 from pipeline.model.account import Position
 from pipeline.model.findings import Difference, FindingKind
 from pipeline.model.orders import BrokerOrder, is_our_order
@@ -170,5 +170,5 @@ def _is_expected(symbol: str, position: Position | None, recorded: Decimal, diff
         return False
     if is_a_fee(recorded, position.quantity):
         return True
-    value = worth(position)
+    value = position_value(position)
     return value > 0 and abs(difference / position.quantity) * value < _DUST

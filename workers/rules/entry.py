@@ -21,7 +21,7 @@ from workers.rules.market_price import is_at_market, with_price
 from workers.rules.orders import time_in_force
 from workers.rules.protection import (
     refuse_after_stop,
-    refuse_beside_stop,
+    refuse_against_stop,
     refuse_passed_stop,
     refuse_without_stop,
     with_stop,
@@ -68,7 +68,7 @@ def _refusals(case: Case, side: OrderSide, *, waits: bool) -> list[Reason]:
         return [Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol})]
     reasons = [_shorting(case) if side is OrderSide.SELL else None, freshness(case)]
     reasons += refusals(case.signal, case.executor)
-    reasons += [_flip(case), refuse_after_stop(case), refuse_beside_stop(case, side)]
+    reasons += [_flip(case), refuse_after_stop(case), refuse_against_stop(case, side)]
     reasons += [refuse_without_stop(case), refuse_passed_stop(case, side)]
     reasons += [_price(case), _asset(case), _currency(case), refusal(case)]
     if not waits:

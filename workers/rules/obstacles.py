@@ -1,4 +1,4 @@
-"""Decide on an exit while other orders are in its way: they hold its quantity, or could trade with it. Pure."""
+"""Decide on an exit while other orders are in its way: they hold its quantity, or make it a wash trade. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,15 +40,15 @@ def clear_way(case: Case, go: Go) -> Go | Hold | Skip:
     holders = tuple(order for order in case.foreign if order.side is go.side)
     cancels = opposing if available >= go.quantity else opposing + holders
     # The orders that hold the quantity may protect the position. They are canceled only if the exit can fill at once.
-    rests = has_final_limit(case.signal.source, case.signal.entry_price)
-    if cancels and not rests and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
+    is_limit_close = has_final_limit(case.signal.source, case.signal.entry_price)
+    if cancels and not is_limit_close and _may_cancel(case) and (cancels == opposing or _fills_at_once(case, go)):
         reason = Reason(code=Code.FOREIGN_CANCELED, facts={"orders": named(cancels)})
         return Hold(reason=reason, wait=_CANCELED_WAIT, cancel_foreign=cancels)
     facts = {"quantity": go.quantity, "available": available}
     if cancels:
         facts["orders"] = named(cancels)  # type: ignore[assignment]
     age = case.now - case.signal.recorded_at
-    if rests and age > _LIMIT_WAITS_AT_MOST:
+    if is_limit_close and age > _LIMIT_WAITS_AT_MOST:
         return Skip(reasons=(Reason(code=Code.QUANTITY_HELD, facts=facts),))
     wait = max(_CANCELED_WAIT, min(_LONGEST_WAIT, age / 2))
     return Hold(reason=Reason(code=Code.QUANTITY_HELD, facts=facts), wait=wait)

@@ -88,8 +88,8 @@ def hold_for_protections(case: Case, side: OrderSide, *, whole: bool) -> Hold | 
     )
 
 
-def refuse_beside_stop(case: Case, side: OrderSide) -> Reason | None:
-    """Return why an entry is refused beside a resting stop: the broker takes it for a trade with itself."""
+def refuse_against_stop(case: Case, side: OrderSide) -> Reason | None:
+    """Return why an entry is refused while a stop on the other side rests: it would be refused as a wash trade."""
     opposed = [order for order in protections(case.under_way) if order.side != side]
     if not opposed:
         return None
@@ -138,10 +138,10 @@ def with_stop(case: Case, side: OrderSide) -> Case:
 
 def refuse_after_stop(case: Case) -> Reason | None:
     """Return why a signal that came as an exit is refused: its stop was filled first, and an entry would sell twice."""
-    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.stopped else None
+    return Reason(code=Code.NO_POSITION, facts={"symbol": case.signal.symbol}) if case.recent.closed_by_stop else None
 
 
-def hold_ended_stop(case: Case) -> Hold | None:
+def hold_for_filled_stop(case: Case) -> Hold | None:
     """Hold an entry while a stop is recorded as open whose position is gone: it has probably just been filled."""
     held = case.position.quantity if case.position else Decimal(0)
     gone = [order for order in protections(case.under_way) if not reduces(OrderSide(order.side), held)]
@@ -153,7 +153,9 @@ def hold_ended_stop(case: Case) -> Hold | None:
 
 def _refusal(case: Case, side: OrderSide) -> Skip | Hold | None:
     others = [
-        order for order in case.under_way if order.role is not Role.PROTECTION and not (order.rests and order.order_id)
+        order
+        for order in case.under_way
+        if order.role is not Role.PROTECTION and not (order.is_limit_close and order.order_id)
     ]
     if others:
         facts = {"order_id": others[0].order_id, "order_status": others[0].order_status or "unknown"}

@@ -75,11 +75,11 @@ class AccountStream:
                 early = log_in(connection, self.address, self.timing)
                 # A process that was frozen may not lead any more.
                 if self.leads():
-                    self.state.listens()
+                    self.state.record_open()
                     self._listen(connection, early)
-                    self.state.closed()
+                    self.state.mark_closed()
         except StreamDown as error:
-            self.state.failed(error, leads=self.leads())
+            self.state.record_failure(error, leads=self.leads())
 
     def _listen(self, connection: StreamConnection, early: list[str | bytes]) -> None:
         waiting = WaitingUpdates()
@@ -91,7 +91,7 @@ class AccountStream:
                 self._take(received, waiting)
             self._retry(waiting)
             if self.leads():
-                self.state.heard(connection.heard_at)
+                self.state.record_message(connection.heard_at)
 
     def _take(self, frame: str | bytes, waiting: WaitingUpdates) -> None:
         message = self.recorder.message(frame)

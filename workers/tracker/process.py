@@ -115,7 +115,7 @@ def _close(
         # Another tracker may lead by now, if a thread was slow to end.
         if led and leadership.renew():
             # The keeper polls as often as without a tracker from now on.
-            record.do(sql("streams", "stopped"), {"executor_ids": list(executor_ids)}, retry_for_s=0.5)
+            record.do(sql("streams", "record_stop"), {"executor_ids": list(executor_ids)}, retry_for_s=0.5)
         leadership.resign()
     except Unavailable:
         log.debug("tracker.resigned_by_lease")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from config.schema.ownership import require_own
+from config.schema.ownership import require_safe
 from config.schema.settings import Settings
 from pipeline.entrypoints.cli.asking import Yes, ask
 from pipeline.entrypoints.cli.options import ByMachine
@@ -46,7 +46,7 @@ def restore(file: File, *, yes: Yes = False, by: ByMachine = None) -> None:
     name_accounts(settings)
     if not file.is_file():
         raise NotPossible(f"there is no file {file}")
-    require_own(file)
+    require_safe(file)
     if _is_own_server(settings):
         url = direct_database_url(settings)
         _refuse_running(url)

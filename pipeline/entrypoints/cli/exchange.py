@@ -68,7 +68,7 @@ def fault(
     executor: Annotated[str | None, typer.Option(help="Only the account of this executor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a fault to the running paper exchange, beside those that are active; `none` ends all of them."""
+    """Add a fault to the running paper exchange; active faults stay. `none` ends all of them."""
     if name not in (_NONE, *FaultKind):
         message = f"there is no fault {name!r}: {', '.join(FaultKind)}, or {_NONE}"
         raise ConfigInvalid([Problem(key="NAME", message=message)])

@@ -51,7 +51,7 @@ def recoveries_of(
     return sorted(recoveries, key=lambda recovery: recovery.seconds, reverse=True)
 
 
-def figures(recoveries: Sequence[Recovery]) -> dict[str, Any]:
+def summary_of(recoveries: Sequence[Recovery]) -> dict[str, Any]:
     """Return the count, p50, p99 and maximum in seconds; a time is null without recoveries, or if it is infinite."""
     times = {name: _finite(percentile(recoveries, percent)) for name, percent in PERCENTS.items()}
     return {"count": len(recoveries), **times}

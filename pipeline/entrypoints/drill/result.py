@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.entrypoints.drill.exit_waits import ExitWait
 from pipeline.entrypoints.drill.findings import AuditFinding, AuditVerdict
 from pipeline.entrypoints.drill.ledgers import Ledgers
-from pipeline.entrypoints.drill.recovery import Recovery, figures
+from pipeline.entrypoints.drill.recovery import Recovery, summary_of
 from pipeline.model.states import State
 
 #: How many of the longest recoveries and waits are listed.
@@ -61,7 +61,7 @@ class DrillResult:
             "reasons": dict(self.reasons),
             "dead_letters": self.dead,
             **{verdict.value: self.count(verdict) for verdict in AuditVerdict},
-            "recovery_s": figures(self.recoveries),
+            "recovery_s": summary_of(self.recoveries),
             "slowest": [recovery.to_json() for recovery in self.recoveries[:SLOWEST]],
             "exits": len(self.exit_waits),
             "longest_exit_waits": [wait.to_json() for wait in self.exit_waits[:SLOWEST]],

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import pq, sql
 
-from config.schema.ownership import open_own
+from config.schema.ownership import open_safe
 from pipeline.entrypoints.supervisor.servers.binaries import postgres_programs
 from pipeline.entrypoints.supervisor.servers.postgres import DATABASE
 from pipeline.entrypoints.supervisor.servers.server_spec import bare_environment
@@ -69,7 +69,7 @@ def read_backup(url: str, file: Path, *, by: str) -> None:
         RecordUnavailable: PostgreSQL is away.
     """
     try:
-        archive = open_own(file)
+        archive = open_safe(file)
     except OSError as error:
         raise NotPossible(f"{file} cannot be read: {error.strerror}") from error
     with archive:

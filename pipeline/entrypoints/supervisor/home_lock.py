@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from config.schema.ownership import require_own
+from config.schema.ownership import require_safe
 from config.services import running_services
 from pipeline.entrypoints.supervisor.servers.orphans import wait_until_gone
 from pipeline.model.errors import ConfigInvalid, Problem
@@ -73,10 +73,10 @@ def lock_home(home: Path) -> Iterator[HomeLock]:
     Raises:
         ConfigInvalid: Another `up` uses *home*, *home* cannot be written, or another user can write it.
     """
-    require_own(home)  # Before it is created, too, so that nothing is left behind in a folder of another user.
+    require_safe(home)  # Before it is created, too, so that nothing is left behind in a folder of another user.
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        require_own(home)
+        require_safe(home)
         lock = open_lock(home / "up.lock")
     except OSError as error:
         message = f"{home} cannot be used: {error.strerror}"

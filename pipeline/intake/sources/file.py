@@ -17,7 +17,7 @@ from queue import Empty, Full, Queue
 from typing import Any, BinaryIO
 from uuid import uuid4
 
-from config.schema.ownership import open_own, ownership_problem
+from config.schema.ownership import open_safe, ownership_problem
 from pipeline.intake.sources.protocol import UNREADABLE_TEXT, Item, SourceContext, Unreadable
 from pipeline.intake.sources.reading import ParsedLine, bounded_lines, read_signals
 from pipeline.model.errors import ConfigInvalid, Problem, SourceUnavailable
@@ -179,7 +179,7 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 def _own(path: str) -> BinaryIO:
     try:
-        return open_own(Path(path))
+        return open_safe(Path(path))
     except ConfigInvalid as error:
         raise PermissionError(EPERM, "; ".join(map(str, error.problems))) from error
 

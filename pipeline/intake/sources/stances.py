@@ -39,7 +39,7 @@ class Stances:
         self._began = False
 
     def take(self, opinions: dict[str, Opinion], *, cursor: int) -> dict[str, Opinion]:
-        """Return those of one cycle's *opinions* that are signals, by symbol."""
+        """Return the *opinions* of one cycle that are signals, by symbol."""
         signals = {}
         for symbol, opinion in opinions.items():
             stance = self._next(self._by_symbol.get(symbol), opinion, cursor)

@@ -104,8 +104,8 @@ def _keep(record: Record, statement: LiteralString, values: dict[str, Any]) -> N
     record.run(unit)
 
 
-# When an alert is sent again, its `time` may be older than 35 s and no longer count as the time of firing. So the body
-# is searched by its digest too.
+# When an alert is sent again, its `time` may be older than 35 s. It then no longer counts as the time of firing, so the
+# id that is made from it differs. The digest of the body is the same, and finds the first delivery.
 def _first(connection: Connection[DictRow], values: dict[str, Any], identity: Identity) -> _FirstDelivery | None:
     found = None
     if identity is not Identity.GIVEN:

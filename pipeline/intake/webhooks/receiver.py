@@ -57,7 +57,7 @@ class GuessLimit(Protocol):
     """Counts wrong secrets by address, as `Guesses` does."""
 
     def allowed(self, address: str | None, tokens: Sequence[str], /) -> tuple[str, ...]:
-        """Return those of *tokens* that *address* may try now."""
+        """Return the *tokens* that *address* may try now."""
 
     def record(self, address: str | None, token: str, /, *, right: bool) -> None:
         """Remember whether *token*, which *address* sent, was right."""

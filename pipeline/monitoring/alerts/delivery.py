@@ -18,7 +18,7 @@ from psycopg.rows import DictRow
 from config.alerts import Alerts
 from pipeline.model.backoff import Backoff
 from pipeline.monitoring.alerts.channels import Send, choose_proxies, send
-from pipeline.monitoring.alerts.messages import Message, UntoldAlert, compose
+from pipeline.monitoring.alerts.messages import Message, UnreportedAlert, compose
 from pipeline.store.query import execute, fetch_all
 from pipeline.store.record import Record
 from pipeline.store.statements import sql
@@ -34,7 +34,7 @@ _MOST = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Untold(UntoldAlert):
+class _Unreported(UnreportedAlert):
     alert_id: int
     now: datetime
     last_message_at: datetime | None
@@ -143,13 +143,13 @@ class AlertDelivery(MessageDelivery):
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
         # If this runs again after a lost answer to COMMIT, it finds no unreported change and makes no second message.
         execute(connection, sql("alerts", "lock"))
-        alerts = fetch_all(connection, _Untold, sql("alerts", "untold"), {"limit": _MOST})
+        alerts = fetch_all(connection, _Unreported, sql("alerts", "unreported"), {"limit": _MOST})
         if not alerts or not self._is_due(_oldest(alerts), now=alerts[0].now, last=alerts[0].last_message_at):
             return
         self._insert(connection, message_id, compose(alerts))
         values = {"message_id": message_id, "alert_ids": [alert.alert_id for alert in alerts]}
-        execute(connection, sql("alerts", "told"), values)
+        execute(connection, sql("alerts", "mark_reported"), values)
 
 
-def _oldest(alerts: Sequence[_Untold]) -> datetime:
+def _oldest(alerts: Sequence[_Unreported]) -> datetime:
     return min(alert.changed_at for alert in alerts)

@@ -16,7 +16,7 @@ _LONGEST_TITLE = 120  # It becomes the subject of a mail or the first line of a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class UntoldAlert:
+class UnreportedAlert:
     """An alert whose beginning or end is not in any message yet."""
 
     kind: str
@@ -38,7 +38,7 @@ class Message:
     severity: str
 
 
-def compose(alerts: Sequence[UntoldAlert]) -> Message:
+def compose(alerts: Sequence[UnreportedAlert]) -> Message:
     """Return the message about at least one alert; each has begun, ended, or both."""
     # The enum lists the severities in rising order. The most severe alerts come first, because a long message is cut
     # at its end.
@@ -55,7 +55,7 @@ def compose(alerts: Sequence[UntoldAlert]) -> Message:
     return Message(title=_title(begun, ended), body=_body(lines), severity=severity)
 
 
-def _title(begun: Sequence[UntoldAlert], ended: Sequence[UntoldAlert]) -> str:
+def _title(begun: Sequence[UnreportedAlert], ended: Sequence[UnreportedAlert]) -> str:
     alerts = begun or ended
     text = f"tradewire: {'' if begun else 'over: '}{printable(alerts[0].subject)}"
     tail = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
@@ -75,7 +75,7 @@ def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - 1]}…"
 
 
-def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
+def _section(title: str, alerts: Sequence[UnreportedAlert]) -> list[str]:
     if not alerts:
         return []
     lines = [f"{title}:"]
@@ -90,6 +90,6 @@ def _section(title: str, alerts: Sequence[UntoldAlert]) -> list[str]:
     return lines
 
 
-def _times(alert: UntoldAlert) -> str:
+def _times(alert: UnreportedAlert) -> str:
     until = "" if alert.over_at is None else f" to {alert.over_at:%H:%M:%S}"
     return f"{alert.opened_at:%Y-%m-%d %H:%M:%S}{until} UTC"

@@ -56,13 +56,13 @@ class EndedOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _UntoldOrder(EndedOrder):
+class _UnreportedOrder(EndedOrder):
     now: datetime
     last_message_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Untold:
+class _Unreported:
     told: int
     published: int
 
@@ -77,13 +77,13 @@ class OrderDelivery(MessageDelivery):
 
     def _make(self, connection: Connection[DictRow], message_id: UUID) -> None:
         # The row stays locked, so another process cannot make a message of the same orders.
-        untold = fetch_maybe(connection, _Untold, sql("events", "lock_untold"))
-        if untold is None:
+        unreported = fetch_maybe(connection, _Unreported, sql("events", "lock_unreported"))
+        if unreported is None:
             return
         by_day = self.alerts.settings.fills == "day"
         within = _DAY_WITHIN if by_day else _EACH_WITHIN
-        values = {"after": untold.told, "through": untold.published, "limit": _MOST, "within": within}
-        ended = fetch_all(connection, _UntoldOrder, sql("events", "untold_orders"), values)
+        values = {"after": unreported.told, "through": unreported.published, "limit": _MOST, "within": within}
+        ended = fetch_all(connection, _UnreportedOrder, sql("events", "unreported_orders"), values)
         orders = list(takewhile(self._is_over, ended)) if by_day else ended
         if ended:
             if not orders or not self._is_due(orders[0].at, now=orders[0].now, last=orders[0].last_message_at):
@@ -91,9 +91,13 @@ class OrderDelivery(MessageDelivery):
             days = {self._day(order, order.at) for order in orders}
             self._insert(connection, message_id, compose_days(orders, days) if by_day else compose_orders(orders))
         is_all = len(orders) == len(ended) < _MOST
-        execute(connection, sql("events", "told"), {"through": untold.published if is_all else orders[-1].event_id})
+        execute(
+            connection,
+            sql("events", "mark_reported"),
+            {"through": unreported.published if is_all else orders[-1].event_id},
+        )
 
-    def _is_over(self, order: _UntoldOrder) -> bool:
+    def _is_over(self, order: _UnreportedOrder) -> bool:
         """Return whether the day of the account in which the order ended is over."""
         return self._day(order, order.at) < self._day(order, order.now)
 

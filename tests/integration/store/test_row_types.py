@@ -53,7 +53,7 @@ _NEVER_NULL = {
     ("equity_monitor.record_unreadable", "unreadable_since"): "the statement sets it",
     ("events.after", "event_id"): "it is compared with a number",
     ("events.undelivered", "delivered"): "it is compared with a number",
-    ("events.untold_orders", "event_id"): "it is compared with a number",
+    ("events.unreported_orders", "event_id"): "it is compared with a number",
 }
 
 _COLUMN = """

@@ -133,7 +133,7 @@ def long_past(rows: Rows, database_url: str, intake: Intake) -> dict[str, Any]:
 
 
 HOT = [
-    ("executions", "take"),
+    ("executions", "claim"),
     ("executions", "wait_for_symbol"),
     ("executions", "next_of_symbol"),
     ("executions", "renew"),

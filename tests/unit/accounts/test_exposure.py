@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.accounts.exposure import Book, worth
+from pipeline.accounts.exposure import Book, position_value
 from pipeline.model.account import Position
 
 OPTION = {"symbol": "SPY261218C00600000", "current_price": "15.95", "market_value": "1595", "cost_basis": "1200"}
@@ -36,7 +36,7 @@ def position(quantity: int = 1, **changes: Any) -> Position:
     ],
 )
 def test_exposure_is_the_value_that_the_broker_states(held: Position, value: int) -> None:
-    assert worth(held) == value
+    assert position_value(held) == value
     assert Book(positions=(held, position(symbol="MSFT"))).gross() == value + 15
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from pipeline.entrypoints.drill.recovery import NEVER_S, InterruptedWorker, Recovery, figures, percentile, recoveries_of
+from pipeline.entrypoints.drill.recovery import (
+    NEVER_S,
+    InterruptedWorker,
+    Recovery,
+    percentile,
+    recoveries_of,
+    summary_of,
+)
 
 KILLED = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -60,4 +67,4 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 
 
 def test_without_a_recovery_there_are_no_figures() -> None:
-    assert figures([]) == {"count": 0, "p50": None, "p99": None, "max": None}
+    assert summary_of([]) == {"count": 0, "p50": None, "p99": None, "max": None}

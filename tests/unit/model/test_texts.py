@@ -24,7 +24,7 @@ from pipeline.model.reasons import sentence
 from pipeline.model.texts import json_text, printable
 from pipeline.monitoring.alerts.channels import send
 from pipeline.monitoring.alerts.kinds import Severity
-from pipeline.monitoring.alerts.messages import Message, UntoldAlert, compose
+from pipeline.monitoring.alerts.messages import Message, UnreportedAlert, compose
 from tests.integration.monitoring.receivers import Receiver
 from tests.tools.sources import sources
 
@@ -106,7 +106,7 @@ def test_the_screen_of_top_has_no_character_that_acts() -> None:
 
 def test_a_message_about_an_alert_has_no_character_that_acts() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
-    alert = UntoldAlert(
+    alert = UnreportedAlert(
         kind="x", severity=Severity.CRITICAL, subject=HOSTILE, opened_at=now, over_at=None, opened_in=None
     )
 

@@ -14,7 +14,7 @@ from config.alerts import AlertSettings, fingerprint, load_alerts
 from config.schema.settings import Settings
 from pipeline.model.errors import ConfigInvalid
 from pipeline.monitoring.alerts.kinds import AlertKind, Severity
-from pipeline.monitoring.alerts.messages import UntoldAlert, compose
+from pipeline.monitoring.alerts.messages import UnreportedAlert, compose
 from pipeline.monitoring.alerts.order_messages import EndedOrder, compose_orders
 
 ROOT = Path(__file__).parents[3]
@@ -39,15 +39,17 @@ def test_the_page_names_only_commands_that_exist() -> None:
 # --- messages ---
 
 
-def untold(number: int = 1, **changes: Any) -> UntoldAlert:
+def unreported(number: int = 1, **changes: Any) -> UnreportedAlert:
     told = {"opened_in": None, "over_at": None, "opened_at": NOON}
     alert = {"kind": "unknown", "severity": Severity.CRITICAL, "subject": f"trouble {number}"}
-    return UntoldAlert(**alert | told | changes)
+    return UnreportedAlert(**alert | told | changes)
 
 
 def test_a_message_tells_what_begins_what_went_and_what_is_over() -> None:
     over = NOON + timedelta(minutes=1)
-    message = compose([untold(1), untold(2, over_at=over), untold(3, opened_in=uuid4(), over_at=over, kind="limit")])
+    message = compose(
+        [unreported(1), unreported(2, over_at=over), unreported(3, opened_in=uuid4(), over_at=over, kind="limit")]
+    )
 
     assert message.body.splitlines() == [
         "Wrong now:",
@@ -64,21 +66,21 @@ def test_a_message_tells_what_begins_what_went_and_what_is_over() -> None:
 def test_a_message_is_as_grave_as_the_worst_that_begins() -> None:
     over = {"opened_in": uuid4(), "over_at": NOON}
 
-    assert compose([untold(severity=Severity.WARNING), untold(**over)]).severity == "warning"
-    assert compose([untold(severity=Severity.WARNING), untold()]).severity == "critical"
-    assert compose([untold(**over)]).severity == "over"
+    assert compose([unreported(severity=Severity.WARNING), unreported(**over)]).severity == "warning"
+    assert compose([unreported(severity=Severity.WARNING), unreported()]).severity == "critical"
+    assert compose([unreported(**over)]).severity == "over"
 
 
 def test_a_title_stays_short_and_keeps_the_count() -> None:
-    title = compose([untold(subject="x" * 300), untold()]).title
+    title = compose([unreported(subject="x" * 300), unreported()]).title
 
     assert len(title) == 120
     assert title.endswith("… (and 1 more)")
 
 
 def test_a_message_has_room_at_every_service_and_the_gravest_alerts_first() -> None:
-    warnings = [untold(n, kind=f"kind {n}", severity=Severity.WARNING, subject="w" * 500) for n in range(30)]
-    message = compose([*warnings, untold(subject="c" * 100_000)])
+    warnings = [unreported(n, kind=f"kind {n}", severity=Severity.WARNING, subject="w" * 500) for n in range(30)]
+    message = compose([*warnings, unreported(subject="c" * 100_000)])
 
     assert len(message.title) + len(message.body) < 1024
     assert message.title.startswith("tradewire: ccc")

@@ -30,7 +30,7 @@ def test_less_is_taken_from_those_who_hold_it_and_more_belongs_to_manual(
 ) -> None:
     change = adoption_of(broker=Decimal(broker), record=Decimal(record))
 
-    assert (change.less, change.more) == (less, more)
+    assert (change.taken_from_strategies, change.added_to_manual) == (less, more)
 
 
 @given(broker=QUANTITIES, record=QUANTITIES)
@@ -38,5 +38,5 @@ def test_what_is_left_is_what_the_broker_holds(broker: Decimal, record: Decimal)
     change = adoption_of(broker=broker, record=record)
 
     side = 1 if record > 0 else -1
-    assert 0 <= change.less <= abs(record)
-    assert record - side * change.less + change.more == broker
+    assert 0 <= change.taken_from_strategies <= abs(record)
+    assert record - side * change.taken_from_strategies + change.added_to_manual == broker

@@ -155,7 +155,7 @@ def test_an_entry_waits_while_a_stop_rests_whose_position_is_gone() -> None:
 
 
 def test_a_resting_limit_close_leaves_the_rest_to_the_stop() -> None:
-    close = earlier("sell", Role.EXIT, rests=True)
+    close = earlier("sell", Role.EXIT, is_limit_close=True)
     held = replace(position(10), available=Decimal(6))
 
     assert go(decide(case(protection(), held=10, own=own(10), position=held, under_way=(close,)))).quantity == 6

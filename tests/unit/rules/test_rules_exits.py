@@ -70,7 +70,7 @@ def test_an_exit_waits_for_what_is_under_way_and_cancels_only_the_entries() -> N
 
 
 def test_an_exit_takes_the_place_of_a_limit_close_only_if_it_has_something_to_close() -> None:
-    under_way = (earlier("sell", Role.EXIT, order_id="o-1", rests=True),)
+    under_way = (earlier("sell", Role.EXIT, order_id="o-1", is_limit_close=True),)
 
     exits = decide(case(signal("SELL"), held=7, under_way=under_way))
     nothing = StrategyHolding(recorded=Decimal(7))

@@ -15,7 +15,7 @@ from pipeline.model.reasons import storable
 from workers.brokers.alpaca.fields import Fields, read_json
 from workers.brokers.alpaca.mapping import order_from_broker
 
-#: The events of one trade each. Their `price` and `qty` are those of the trade, not of the order.
+#: Each of these events reports one trade. Their `price` and `qty` are those of the trade, not of the order.
 _FILLS: Final = frozenset({"fill", "partial_fill"})
 #: The other events after which the order is as the frame shows it.
 _CHANGES: Final = frozenset(
