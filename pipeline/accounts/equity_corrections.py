@@ -51,8 +51,8 @@ def correct(
     """Replace recorded figures by those of a person, and return the figures before and after.
 
     *day_start* replaces the figure from which the daily loss is counted: the equity, or the balance if
-    `firm.daily_loss_basis` is `balance`. The next reading raises a *peak* below the equity to the equity. The record
-    keeps *by* and *why*.
+    `firm.daily_loss_basis` is `balance`. The next reading raises a *peak* below the equity to the equity. *by* and
+    *why* are recorded.
 
     Raises:
         NotPossible: the account has not been read yet.

@@ -20,7 +20,7 @@ class GuardedBroker:
     """A broker whose requests go through a guard.
 
     A request for which the budget has no room is not made: `find` and `find_in_list` then return `NoAnswer`, the other
-    methods raise `BudgetUsedUp`. `submit`, `price` and `quote` do not pay.
+    methods raise `BudgetUsedUp`. `submit`, `price` and `quote` are not counted here.
     """
 
     def __init__(self, broker: Broker, guard: RequestGuard, *, keys: str = "") -> None:
@@ -60,7 +60,7 @@ class GuardedBroker:
         return self._guard.look_up(lambda: self._broker.find(client_order_id))
 
     def find_in_list(self, client_order_id: str, *, since: datetime, more: More | None = None) -> Lookup:
-        """Look for our id in the order list; each page is paid for."""
+        """Look for our id in the order list; each page counts as a request."""
         pages = Pages(self._guard, Purpose.URGENT, more)
         return self._guard.look_up(
             lambda: self._broker.find_in_list(client_order_id, since=since, more=pages), pages=pages
@@ -78,7 +78,7 @@ class GuardedBroker:
         more: More | None = None,
         on_unreadable: OnUnreadable | None = None,
     ) -> Sequence[BrokerOrder]:
-        """List orders of *status*; each page is paid for."""
+        """List orders of *status*; each page counts as a request."""
         pages = Pages(self._guard, Purpose.POLL, more)
         return self._guard.read(
             Purpose.POLL,
@@ -86,7 +86,7 @@ class GuardedBroker:
         )
 
     def cancel(self, order_id: str) -> CancelAnswer:
-        """Ask for a cancel. It is paid for as the cancel of an entry, through `urgent()` as urgent."""
+        """Ask for a cancel. It counts as the cancel of an entry, and through `urgent()` as urgent."""
         return self._guard.read(Purpose.CANCEL, lambda: self._broker.cancel(order_id))
 
     def cancel_all(self) -> int:
@@ -118,7 +118,7 @@ class GuardedBroker:
         return self._guard.read(Purpose.WATCH, lambda: self._broker.calendar(first, last))
 
     def transfers(self, since: datetime) -> Sequence[Transfer]:
-        """Read the deposits and withdrawals since *since*. Only the request for the first page is paid for."""
+        """Read the deposits and withdrawals since *since*. Only the request for the first page is counted."""
         return self._guard.read(Purpose.WATCH, lambda: self._broker.transfers(since))
 
     @property

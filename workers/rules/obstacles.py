@@ -1,4 +1,4 @@
-"""Decide on an exit while other orders are in its way: they hold its quantity, or could trade with it. Pure."""
+"""Decide on an exit while other orders are in its way: they hold its quantity, or make it a wash trade. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import replace

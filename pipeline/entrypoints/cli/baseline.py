@@ -25,7 +25,7 @@ def baseline(
     peak: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="From now on a trailing drawdown is counted from this amount.")
     ] = None,
-    why: Annotated[str | None, typer.Option(help="Why; a correction needs a reason, and it is recorded.")] = None,
+    why: Annotated[str | None, typer.Option(help="The reason, which is recorded. A correction needs one.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:

@@ -28,7 +28,7 @@ from pipeline.views.lists import execution
 from pipeline.views.orders import missing_processes
 from pipeline.views.schemas import ExecutionView
 
-Why = Annotated[str | None, typer.Option(help="Why; it is recorded.")]
+Why = Annotated[str | None, typer.Option(help="The reason, which is recorded.")]
 _READ_EVERY_S = 0.1
 _HUNDRED = Decimal(100)
 

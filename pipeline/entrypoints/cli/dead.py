@@ -21,7 +21,7 @@ app = typer.Typer(
 
 _KEY = "EXECUTION_ID"
 Which = Annotated[str, typer.Argument(metavar=_KEY, help="An execution's id, or `all`.")]
-Why = Annotated[str, typer.Option(help="Why; the history keeps it.")]
+Why = Annotated[str, typer.Option(help="The reason, which the history keeps.")]
 
 
 @app.command("list")

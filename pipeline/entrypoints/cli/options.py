@@ -9,8 +9,8 @@ import typer
 from pipeline.model.errors import ConfigInvalid, Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-By = Annotated[str | None, typer.Option(help="Who; your login name by default.")]
-ByMachine = Annotated[str | None, typer.Option(help="Who; your login name and machine by default.")]
+By = Annotated[str | None, typer.Option(help="The person who does this. Default: your login name.")]
+ByMachine = Annotated[str | None, typer.Option(help="The person who does this. Default: your login name and machine.")]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="T", help="Only from then on: RFC 3339, or 90s, 15m, 2h, 3d ago.")
 ]

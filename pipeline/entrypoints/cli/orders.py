@@ -53,7 +53,7 @@ def cancel(
     ],
     *,
     why: Annotated[
-        str | None, typer.Option(help="Why; it is recorded, and needed for an exit or a stop order.")
+        str | None, typer.Option(help="The reason, which is recorded. It is needed for an exit or a stop order.")
     ] = None,
     by: ByMachine = None,
     wait: Annotated[

@@ -21,7 +21,7 @@ from pipeline.startup.context import executors_for, open_record, open_to_change,
 from pipeline.startup.settings_drift import SettingsComparison, compare
 
 Executor = Annotated[str, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
-Why = Annotated[str, typer.Option(help="Why; it is recorded.")]
+Why = Annotated[str, typer.Option(help="The reason, which is recorded.")]
 
 
 def diff(

@@ -18,7 +18,7 @@ from pipeline.views.account_schemas import SwitchStatusView
 # A list, so that a second name is refused with a sentence and not as an unexpected argument.
 Names = Annotated[list[str] | None, typer.Argument(metavar="EXECUTOR", help="The executor of the account.")]
 All = Annotated[bool, typer.Option("--all", help="All executors of the file.")]
-Why = Annotated[str | None, typer.Option(help="Why; it is recorded, also with every entry that is skipped.")]
+Why = Annotated[str | None, typer.Option(help="The reason, which is recorded, also with every entry that is skipped.")]
 
 
 def pause(
