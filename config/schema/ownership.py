@@ -73,10 +73,10 @@ def ownership_problem(path: Path) -> Problem | None:
     files of the person who called it are accepted, too. Folders that hold the code need no check.
 
     No other user may have the right to write. A folder on the way may be open to all if it is sticky, like /tmp: there,
-    only the owner of a file can replace it. Write access of a group is accepted if it is this process's group or the primary
-    group of the owner, because many systems create files with it (umask 002) and give each user such a group alone.
-    Where all users share one primary group, write access of that group is accepted as well. It is refused if a POSIX
-    access list exists, because the bits of the group then stand for every user and group of the list.
+    only the owner of a file can replace it. Write access of a group is accepted if it is this process's group or the
+    primary group of the owner, because many systems create files with it (umask 002) and give each user such a group
+    alone. Where all users share one primary group, write access of that group is accepted as well. It is refused if a
+    POSIX access list exists, because the bits of the group then stand for every user and group of the list.
 
     What is mounted read-only is accepted from any owner: such volumes of containers often have another owner.
     Of a path that does not exist, the folders are checked. Systems without such users, like Windows, are not checked.

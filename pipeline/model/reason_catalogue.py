@@ -236,7 +236,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Close the position at the broker, or give the exit up with `tradewire end`.",
     ),
     Code.QUANTITY_HELD: Meaning(
-        "Other orders hold the quantity of an exit or stop order, or oppose it (a wash trade). A limit close is skipped.",
+        "Other orders hold the quantity of an exit or a stop, or oppose it (a wash trade). A limit close is skipped.",
         _FOREIGN,
     ),
     Code.FOREIGN_CANCELED: Meaning("An exit cancels orders of others. A stop is placed again afterwards.", _NOTHING),
