@@ -79,6 +79,11 @@ def masked(value: Any, *, name: str = "") -> Any:
     return value
 
 
+def without_secrets(text: str) -> str:
+    """Return *text* with every registered secret masked; of a long text, only the beginning and the end."""
+    return _masked_text(text)
+
+
 def configure_logs(
     style: Literal["console", "json"], *, process: str, level: int = logging.INFO, stream: TextIO | None = None
 ) -> None:

@@ -59,8 +59,8 @@ USER = "tradewire"
 PORT = 9181
 
 _REDIS_TIMEOUT_S, _THREADS = 2.0, 4
-# rq-dashboard and RQ raise these for keys that RQ did not write.
-_UNREADABLE = (ResponseError, ValueError, TypeError, LookupError, AttributeError, NameError)
+# rq-dashboard and RQ raise these for keys that RQ did not write, and for a page of no jobs.
+_UNREADABLE = (ResponseError, ValueError, TypeError, LookupError, AttributeError, NameError, ArithmeticError)
 
 
 class _Id(str):

@@ -12,6 +12,7 @@ from psycopg.errors import SerializationFailure
 from psycopg.rows import DictRow
 from psycopg.types.json import Json
 
+from config.logs import without_secrets
 from config.schema.executor import ExecutorSettings, settings_hash
 from pipeline.intake.exit_words import reads_as_exit
 from pipeline.intake.routing import always_refused, may_be_exit, refusals
@@ -123,8 +124,8 @@ class Intake:
             "source": storable(str(given.get("source") or source))[:100] or source,
             "source_id": storable(id_)[:200] if isinstance(id_ := given.get("source_id"), str) else None,
             "code": code,
-            "message": storable(message)[:1000],
-            "payload": storable(bounded(raw)),
+            "message": storable(without_secrets(message))[:1000],
+            "payload": storable(bounded(raw, mask=without_secrets)),
             "reads_as_exit": reads_as_exit(raw),
         }
         log.warning("signal.refused", source=values["source"], code=code, message=values["message"])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _MASKED_NAMES = r"secret|token|passw|api.?key|authorization"
@@ -15,24 +15,30 @@ _LONGEST_PAYLOAD = 4096
 _DEEPEST_PAYLOAD = 16
 
 
-def bounded(raw: Any) -> str:
-    """Return the payload *raw* as text with its secrets masked, at most 4,096 characters."""
-    text = _masked_text(raw) if isinstance(raw, str) else json.dumps(_masked(raw), default=str)
+def bounded(raw: Any, *, mask: Callable[[str], str] = str) -> str:
+    """Return the payload *raw* as text with its secrets masked, at most 4,096 characters.
+
+    Secrets are recognised by their names. *mask* masks those that are known by their values, before the text is cut.
+    """
+    if isinstance(raw, str):
+        return _masked_text(mask(raw))
+    # Keys are masked in the whole text, and each value also by itself, because long values are cut before.
+    text = mask(json.dumps(_masked(raw, mask), default=str))
     return text[:_LONGEST_PAYLOAD]
 
 
-def _masked(value: Any, depth: int = 0) -> Any:
+def _masked(value: Any, mask: Callable[[str], str], depth: int = 0) -> Any:
     """Mask values whose key names a secret, because people read refusals. Nesting beyond 16 levels is left out."""
     if isinstance(value, Mapping | list | tuple) and depth >= _DEEPEST_PAYLOAD:
         return "…"
     if isinstance(value, Mapping):
         return {
-            str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner, depth + 1)
+            str(key): "***" if _SECRET_KEY.search(str(key)) else _masked(inner, mask, depth + 1)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_masked(inner, depth + 1) for inner in value]
-    return _masked_text(value) if isinstance(value, str) else value
+        return [_masked(inner, mask, depth + 1) for inner in value]
+    return _masked_text(mask(value)) if isinstance(value, str) else value
 
 
 def _masked_text(text: str) -> str:

@@ -146,6 +146,14 @@ WHERE a.over_at IS NULL
 ORDER BY a.alert_id DESC
 LIMIT %(limit)s
 
+-- name: open_by_kind
+-- How many alerts of each kind are open, the most frequent kind last; and how many of them no person works on.
+SELECT kind, count(*) AS open, count(*) FILTER (WHERE acked_at IS NULL) AS waiting
+FROM alert
+WHERE over_at IS NULL
+GROUP BY kind
+ORDER BY count(*), kind
+
 -- name: ack
 UPDATE alert
 SET acked_at = clock_timestamp(),

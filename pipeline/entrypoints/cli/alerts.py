@@ -52,14 +52,17 @@ def list_(
 ) -> None:
     """List the open alerts: exit 1 when one of them is not acknowledged."""
     with open_record(settings_for_a_person("alerts", anywhere=True)) as record:
-        alerts = commands.listed(record, all_=all_, limit=limit)
+        alerts, kinds = commands.listed(record, all_=all_, limit=limit), commands.open_by_kind(record)
     if as_json:
         echo_json([_json(alert) for alert in alerts])
     elif not alerts:
         echo("no alerts" if all_ else "no open alerts")
     for alert in [] if as_json else alerts:
         echo(_line(alert))
-    raise typer.Exit(1 if any(alert.waits for alert in alerts) else 0)  # A person works on acknowledged ones.
+    hidden = sum(each.open for each in kinds) - sum(alert.over_at is None for alert in alerts)
+    if hidden > 0 and not as_json:
+        echo(f"{hidden} open alerts are not listed; open in all: {', '.join(map(str, kinds))}. See --limit")
+    raise typer.Exit(1 if any(each.waiting for each in kinds) else 0)  # A person works on acknowledged ones.
 
 
 @app.command()

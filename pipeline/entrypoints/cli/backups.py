@@ -44,7 +44,11 @@ def restore(file: File, *, yes: Yes = False, by: ByMachine = None) -> None:
     settings = settings_for_a_person("restore")
     refuse_ended_servers(settings.home)
     name_accounts(settings)
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError as error:  # Such as a name that is too long.
+        raise NotPossible(f"{file} cannot be read: {error.strerror}") from error
+    if not is_there:
         raise NotPossible(f"there is no file {file}")
     require_safe(file)
     if _is_own_server(settings):

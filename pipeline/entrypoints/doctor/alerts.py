@@ -4,7 +4,7 @@ from config.alerts import Alerts, load_alerts
 from config.schema.settings import Settings
 from pipeline.entrypoints.doctor.findings import CheckResult, CheckStatus, critical, ok, warning
 from pipeline.model.errors import ConfigInvalid
-from pipeline.monitoring.alerts.commands import listed, tested_channels
+from pipeline.monitoring.alerts.commands import listed, open_by_kind, tested_channels
 from pipeline.store.record import Record
 
 _SHOWN = 5  # More would not fit into one line.
@@ -21,16 +21,20 @@ def check_alerts(record: Record, settings: Settings) -> list[CheckResult]:
 
 
 def _open(record: Record) -> CheckResult:
-    alerts = listed(record, all_=False)
-    if not alerts:
+    kinds = open_by_kind(record)
+    if not kinds:
         return ok("alerts", "none is open")
-    subjects = "; ".join(alert.subject for alert in alerts[:_SHOWN])
-    more = f"; and {len(alerts) - _SHOWN} more" if len(alerts) > _SHOWN else ""
+    count = sum(each.open for each in kinds)
+    alerts = listed(record, all_=False, limit=_SHOWN)
+    subjects = "; ".join(alert.subject for alert in alerts)
+    # Many alerts of one kind must not hide those of another.
+    by_kind = f" ({', '.join(map(str, kinds))} in all)" if len(kinds) > 1 else ""
+    more = f"; and {count - len(alerts)} more{by_kind}" if count > len(alerts) else ""
     return CheckResult(
         name="alerts",
         # An acknowledged alert is not a warning: a person already works on it.
-        status=CheckStatus.WARNING if any(alert.waits for alert in alerts) else CheckStatus.OK,
-        saw=f"{len(alerts)} open: {subjects}{more}",
+        status=CheckStatus.WARNING if any(each.waiting for each in kinds) else CheckStatus.OK,
+        saw=f"{count} open: {subjects}{more}",
         cause="The other findings name each cause that still lasts.",
         remedy="`tradewire alerts list`; pipeline/docs/alerts.md describes how to recover from each.",
     )

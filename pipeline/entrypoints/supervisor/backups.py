@@ -36,9 +36,9 @@ def write_backup(url: str, file: Path) -> None:
         NotPossible: The file exists or cannot be written, or pg_dump is missing or refuses.
         RecordUnavailable: PostgreSQL is away.
     """
-    if file.exists():
-        raise NotPossible(f"{file} exists: a backup never replaces a file")
     try:
+        if file.exists():
+            raise NotPossible(f"{file} exists: a backup never replaces a file")
         # The file gets its final name only when it is complete.
         handle, unfinished = mkstemp(prefix=f".{file.name}.", suffix=".unfinished", dir=file.parent)
     except OSError as error:

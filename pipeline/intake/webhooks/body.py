@@ -8,6 +8,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any
 
+from config.logs import without_secrets
 from pipeline.intake.sources.strict_json import NotJson, decode
 from pipeline.intake.webhooks.message import RefusalCode
 from pipeline.model.errors import InvalidSignal
@@ -64,12 +65,16 @@ def read_body(raw: bytes) -> WebhookBody:
 
 
 def kept(content: dict[str, Any] | str | bytes, *, secrets: Collection[str] = ()) -> str:
-    """Return the text of a body (read, or bytes) that may be recorded: secrets masked, at most 4,096 characters."""
+    """Return the text of a body (read, or bytes) that may be recorded: secrets masked, at most 4,096 characters.
+
+    The secrets of this process are masked wherever they are: the main token is the secret of some webhooks, and a
+    sender may misspell the key or leave it out.
+    """
     if isinstance(content, bytes):
         content = _IN_TEXT.sub(_MASK, content[: 2 * _LONGEST].decode("utf-8", "replace"))
     for secret in secrets:
         content = _without(content, secret)
-    text: str = storable(bounded(content))
+    text: str = storable(bounded(content, mask=without_secrets))
     return text[:_LONGEST]
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from psycopg import Connection
 from psycopg.rows import DictRow
 
+from config.logs import without_secrets
 from pipeline.intake.webhooks.translate import RESEND_WITHIN, Identity, Translation
 from pipeline.model.reasons import storable
 from pipeline.store.query import execute, fetch_maybe
@@ -127,4 +128,4 @@ def _values(arrival: Arrival) -> dict[str, Any]:
 
 # The message may contain keys of the body, and PostgreSQL cannot store every character that JSON allows.
 def _message(text: str) -> str:
-    return storable(text)[:_LONGEST_MESSAGE]
+    return storable(without_secrets(text))[:_LONGEST_MESSAGE]

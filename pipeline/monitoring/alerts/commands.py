@@ -25,6 +25,18 @@ _TEST = Message(
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenOfKind:
+    """The number of open alerts of one kind, and of those that no person has acknowledged."""
+
+    kind: str
+    open: int
+    waiting: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.open}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListedAlert:
     """One alert as `tradewire alerts list` prints it; its JSON has the fields in this order."""
 
@@ -97,6 +109,11 @@ def tested_channels(connection: Connection[DictRow], alerts: Alerts) -> list[str
     # The fingerprint must match, too: an address that was changed since its test is untested.
     tests = {(test.channel, test.fingerprint) for test in fetch_all(connection, _Test, sql("alerts", "tests"))}
     return [name for name, address in alerts.channels.items() if (name, fingerprint(address)) in tests]
+
+
+def open_by_kind(record: Record) -> list[OpenOfKind]:
+    """Return how many alerts of each kind are open, the most frequent kind last. Raises RecordUnavailable."""
+    return record.all(OpenOfKind, sql("alerts", "open_by_kind"))
 
 
 def listed(record: Record, *, all_: bool, limit: int = 200) -> list[ListedAlert]:

@@ -49,6 +49,22 @@ def test_open_alerts_are_shown_until_somebody_looks(record: Record, rows: Rows, 
     assert looked(record, settings)["alerts"].status is CheckStatus.OK
 
 
+def test_many_alerts_of_one_kind_hide_neither_their_number_nor_another_kind(
+    record: Record, rows: Rows, settings: Settings
+) -> None:
+    rows("INSERT INTO alert (key, kind, severity, subject) VALUES ('unknown:1', 'unknown', 'critical', 'the old one')")
+    rows(
+        "INSERT INTO alert (key, kind, severity, subject, acked_at, acked_by) SELECT 'exit_refused:' || n,"
+        " 'exit_refused', 'critical', 'refused', now(), 'ada' FROM generate_series(1, 300) AS n"
+    )
+
+    finding = looked(record, settings)["alerts"]
+
+    assert finding.status is CheckStatus.WARNING
+    assert finding.saw.startswith("301 open: refused; ")
+    assert finding.saw.endswith("; and 296 more (unknown 1, exit_refused 300 in all)")
+
+
 def test_a_channel_that_was_not_tested_or_is_not_set_is_named(
     record: Record, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

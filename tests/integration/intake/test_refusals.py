@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from config.logs import register_secret
 from pipeline.intake.intake import Intake
 from pipeline.intake.sources.file import FileSource
 from pipeline.model.errors import InvalidSignal
@@ -17,6 +18,7 @@ from tests.integration.execution_states import Rows
 from tests.web import LOAD
 
 SECRET = "s3cr3t-v4lue"
+OWN_TOKEN = "0wn-t0ken-of-the-process-in-test-refusals"
 
 
 def refused(intake: Intake, raw: Any) -> None:
@@ -61,6 +63,20 @@ def test_secrets_in_a_line_that_is_no_json_are_masked_too(intake: Intake, rows: 
     (row,) = rows("SELECT payload FROM refusal")
     assert SECRET not in row["payload"]
     assert "***" in row["payload"]
+
+
+@pytest.mark.parametrize(
+    "raw", [f"buy AAPL {OWN_TOKEN}", {"pass": OWN_TOKEN}, {"note": ["x" * 4060 + OWN_TOKEN]}, {OWN_TOKEN: 1}]
+)
+def test_a_secret_of_the_process_is_masked_wherever_it_is(intake: Intake, rows: Rows, raw: Any) -> None:
+    register_secret(OWN_TOKEN)
+
+    intake.refuse(raw, source="file", code="invalid_json", message=f"{OWN_TOKEN} is not a symbol")
+
+    (row,) = rows("SELECT payload, message FROM refusal")
+    assert row["message"] == "*** is not a symbol"
+    # Not even the part before the cut.
+    assert OWN_TOKEN[:8] not in row["payload"]
 
 
 def test_a_line_without_secrets_is_kept_as_it_was(intake: Intake, rows: Rows) -> None:

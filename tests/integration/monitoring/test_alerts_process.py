@@ -265,6 +265,19 @@ def test_alerts_are_listed_and_acknowledged_with_who_and_why(core: Core, process
     assert "there is no open, unacknowledged alert" in processes.said(again)
 
 
+def test_a_list_that_is_cut_says_so_and_waits_for_the_alerts_that_it_leaves_out(
+    core: Core, processes: Processes
+) -> None:
+    insert = "INSERT INTO alert (key, kind, severity, subject, acked_at, acked_by) VALUES (%s, %s, 'critical', %s, "
+    core.rows(insert + "NULL, NULL)", ["unknown:1", "unknown", "waits"])
+    core.rows(insert + "now(), 'ada')", ["stopped:1", "stopped", "acknowledged"])
+
+    process = processes.start(core, "alerts", "list", "--limit", "1")
+
+    assert process.wait(30) == 1
+    assert "1 open alerts are not listed; open in all: stopped 1, unknown 1. See --limit" in processes.said(process)
+
+
 LIVE = """
 [executors.argo]
 broker = "alpaca"

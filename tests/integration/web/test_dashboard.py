@@ -119,6 +119,10 @@ def test_what_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
+def test_a_page_of_no_jobs_is_refused(client: FlaskClient) -> None:
+    assert client.get(f"/0/data/jobs/{QUEUE}/queued/0/desc/1.json").status_code == 422
+
+
 def test_compacting_an_empty_queue_does_nothing(client: FlaskClient) -> None:
     assert client.post("/queue/empty/compact").status_code == 200
 

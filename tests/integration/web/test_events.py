@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.operations.tokens import Scope, make_token
+from pipeline.operations.tokens import Scope, make_token, revoke_token
 from pipeline.store.record import Record
 from tests.integration.execution_states import ExecutionStates, Rows
 from tests.waiting import patience
-from tests.web import BEARER, serving, web_context
+from tests.web import BEARER, TOKEN, serving, web_context
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -25,9 +26,12 @@ def client(record: Record, redis_url: str) -> Iterator[httpx.Client]:
         yield made
 
 
-def events(client: httpx.Client, path: str = "/api/v1/events", **headers: str) -> Iterator[Event]:
+def events(
+    client: httpx.Client, path: str = "/api/v1/events", *, token: bool = True, **headers: str
+) -> Iterator[Event]:
     """Yield the events as they arrive; the client's time limit bounds each wait."""
-    with client.stream("GET", path, headers=BEARER | headers, timeout=patience(15)) as answer:
+    headers = (BEARER if token else {}) | headers
+    with client.stream("GET", path, headers=headers, timeout=patience(15)) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
         for line in answer.iter_lines():
@@ -131,3 +135,45 @@ def test_an_id_that_is_not_a_number_starts_from_now(client: httpx.Client, execut
 
     assert kind == "move"
     assert told["execution_id"] != str(before)
+
+
+@pytest.fixture
+def checked_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the right of a stream at every change."""
+    monkeypatch.setattr("pipeline.entrypoints.web.api.events._CHECK_EVERY_S", 0.0)
+    monkeypatch.setattr("pipeline.entrypoints.web.api.auth._KEPT_S", 0.0)
+
+
+@pytest.mark.usefixtures("checked_always")
+def test_the_stream_of_a_revoked_token_ends_although_changes_go_on(
+    client: httpx.Client, record: Record, execution_states: ExecutionStates
+) -> None:
+    reader = make_token(record, "reader", [Scope.READ], by="test")
+    seen = events(client, "/api/v1/events?after=0", Authorization=f"Bearer {reader}")
+    execution_states.recorded()
+    assert next(seen)[1] == "move"
+
+    revoke_token(record, "reader", by="test")
+    later = execution_states.recorded()
+
+    assert str(later) not in [told["execution_id"] for _, _, told in seen]
+
+
+@pytest.mark.usefixtures("checked_always")
+def test_the_stream_of_a_login_ends_with_the_login_although_changes_go_on(
+    client: httpx.Client, execution_states: ExecutionStates
+) -> None:
+    def form(path: str, **fields: str) -> None:
+        found = re.search(r'name="csrf" value="(\w+)"', client.get("/login" if path == "/login" else "/").text)
+        assert found is not None
+        assert client.post(path, data={"csrf": found[1], **fields}).status_code == 303
+
+    form("/login", token=TOKEN)
+    seen = events(client, "/api/v1/events?after=0", token=False)
+    execution_states.recorded()
+    assert next(seen)[1] == "move"
+
+    form("/logout")
+    later = execution_states.recorded()
+
+    assert str(later) not in [told["execution_id"] for _, _, told in seen]

@@ -1,4 +1,4 @@
-"""The output of the web process contains neither a webhook's right secret nor a wrong one that a sender tried."""
+"""Neither the output of the web process nor what readers get contains a secret that a sender wrote anywhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from pipeline.entrypoints.supervisor.servers.addresses import free_port
+from pipeline.operations.tokens import Scope, make_token
 from tests.core_fixtures import Processes
 from tests.factories import Core
 from tests.integration.webhooks.webhook_stage import SECRET
@@ -58,3 +59,28 @@ def test_no_line_of_the_log_holds_a_secret_that_stood_in_the_path(
     assert "/webhooks/{name}/{secret}" in said
     assert SECRET not in said
     assert WRONG not in said
+
+
+def test_no_delivery_shows_the_main_token_to_a_token_that_only_reads(
+    core: Core, processes: Processes, tmp_path: Path
+) -> None:
+    port, main = free_port(), "open-sesame-open-sesame"
+    file = tmp_path / "webhooks.toml"
+    file.write_text("")
+    processes.start(core, "serve", PORT=str(port), TRADEWIRE_API_TOKEN=main, TRADEWIRE_WEBHOOKS=str(file))
+    reader = make_token(core.record, "reader", [Scope.READ], by="test")
+    # Without a secret of its own, the main token opens the webhook. These senders write it in the wrong place.
+    bodies = [f'{{"ticker": "AAPL", "action": "buy", "pass": "{main}"}}', f"{main} buy AAPL", f'{{"{main}": "AAPL",']
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=patience(20)) as client:
+        until_it_answers(client)
+        statuses = [client.post("/webhooks/tradingview", content=body).status_code for body in bodies]
+        right = {"Authorization": f"Bearer {main}"}
+        statuses += [client.post("/webhooks/tradingview", content=f"{main} x", headers=right).status_code]
+        statuses += [client.post("/api/v1/signals", content=body, headers=right).status_code for body in bodies]
+        paths = ("/api/v1/webhooks/deliveries", "/api/v1/refusals")
+        reading = {"Authorization": f"Bearer {reader}"}
+        read = [client.get(path, headers=reading) for path in paths]
+
+    assert statuses == [401, 401, 401, 422, 422, 422, 422]
+    assert [answer.status_code for answer in read] == [200, 200]
+    assert all(answer.json()["items"] and main not in answer.text for answer in read)

@@ -53,6 +53,11 @@ def test_a_backup_is_not_written_into_what_another_user_put_there(
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_a_backup_with_a_name_that_is_too_long_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(NotPossible, match="cannot be written: File name too long"):
+        write_backup("postgresql://host/name", tmp_path / ("9" * 300))
+
+
 def test_a_backup_that_others_may_write_is_not_restored(tmp_path: Path) -> None:
     (tmp_path / "a.backup").write_text("functions of another user")
     (tmp_path / "a.backup").chmod(0o666)

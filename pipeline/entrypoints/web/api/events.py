@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from pipeline.entrypoints.web.api.auth import holder_of, opened_by
+from pipeline.entrypoints.web.api.auth import holder_of, opened_by, token_of
 from pipeline.entrypoints.web.api.broadcast import Broadcast, Listener
 from pipeline.entrypoints.web.api.context import WebContext
 from pipeline.entrypoints.web.api.errors import ApiError
@@ -20,9 +21,10 @@ from pipeline.operations.tokens import Scope
 from pipeline.views.feed_change import FeedChange
 from pipeline.views.live_feed import change_json, changes_after, last_change
 
-# After this many seconds without a change, the token is checked again and a comment is sent, since proxies and browsers
-# close a silent stream.
+# After this many seconds without a change, a comment is sent, since proxies and browsers close a silent stream.
 _BEAT_S = 15.0
+# The token or the login is checked again after this many seconds, however often changes come.
+_CHECK_EVERY_S = 5.0
 # A client that missed more changes than this must read the lists again.
 _MOST_MISSED = 5000
 _BATCH = 500
@@ -51,7 +53,7 @@ def router(context: WebContext) -> APIRouter:
         if known is not None and not _NUMBER.fullmatch(known):
             raise ApiError(422, "invalid_request", "Last-Event-ID: no change has this number")
         began = min(int(known), _BIGINT) if known is not None else after
-        name = holder_of(request).name
+        name, by_token = holder_of(request).name, await token_of(request) is not None
         listener = broadcast.join(name)
         if listener is None:
             raise ApiError(
@@ -60,7 +62,7 @@ def router(context: WebContext) -> APIRouter:
                 "too many clients listen already, with this token or in all",
                 headers={"Retry-After": "10"},
             )
-        stream = _Stream(context, broadcast, listener, name=name)
+        stream = _Stream(context, broadcast, listener, session=None if by_token else request)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream.run(began), media_type="text/event-stream", headers=headers)
 
@@ -68,12 +70,16 @@ def router(context: WebContext) -> APIRouter:
 
 
 class _Stream:
-    def __init__(self, context: WebContext, broadcast: Broadcast, listener: Listener, *, name: str) -> None:
+    def __init__(
+        self, context: WebContext, broadcast: Broadcast, listener: Listener, *, session: Request | None
+    ) -> None:
+        """*session* is the request if its right is that of a login, which ends before its token does."""
         self._context = context
         self._broadcast = broadcast
         self._listener = listener
-        self._name = name
+        self._session = session
         self._sent = 0
+        self._checked_at = time.monotonic()
 
     async def run(self, after: int | None) -> AsyncIterator[str]:
         """Yield the missed changes, then new ones, until the client leaves, is too far behind or may no longer read."""
@@ -107,11 +113,11 @@ class _Stream:
             try:
                 change = await asyncio.wait_for(self._listener.changes.get(), _BEAT_S)
             except TimeoutError:
-                if not await run_in_threadpool(self._may_read):
+                if not await self._still_may_read():
                     return
                 yield ": still here\n\n"
                 continue
-            if change is None:
+            if change is None or not await self._still_may_read():
                 return
             if change.history_id > self._sent:
                 yield self._event(change)
@@ -120,6 +126,13 @@ class _Stream:
         self._sent = change.history_id
         return f"id: {self._sent}\nevent: move\ndata: {json.dumps(change_json(change))}\n\n"
 
+    async def _still_may_read(self) -> bool:
+        if time.monotonic() - self._checked_at < _CHECK_EVERY_S:
+            return True
+        self._checked_at = time.monotonic()
+        return await run_in_threadpool(self._may_read)
+
     def _may_read(self) -> bool:
-        holder = self._context.gate.named(self._name)
+        gate, session = self._context.gate, self._session
+        holder = gate.named(self._listener.name) if session is None else gate.holder_of_session(session)
         return holder is not None and Scope.READ in holder.scopes
