@@ -34,7 +34,7 @@ _NEVER_NULL = {
     ("webhooks.first_of_body", "source_id"): "every delivery that became a signal has one",
     ("webhooks.first_of_signal", "source_id"): "it is searched by it",
     ("lists.reasons", "reason_code"): "IS NOT NULL",
-    ("executions.take", "lease_until"): "the statement sets it",
+    ("executions.claim", "lease_until"): "the statement sets it",
     ("keeper.candidates", "due_at"): "it is compared with the time",
     ("keeper.mark_due", "due_at"): "it is compared with the time",
     ("keeper.mark_due", "job_id"): "the statement sets it",
