@@ -68,10 +68,12 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class EntryGate:
-    """The facts of an account's last reconcile that decide whether an entry in one symbol may be sent."""
+    """The facts of an account's last reconcile that decide whether a signal in one symbol may be sent or skipped."""
 
     #: Whether a reconcile of the account counts: a recent one, made after the record was last restored.
     is_reconciled: bool
+    #: Whether the record was restored since the last reconcile, so that it may lack orders that were sent.
+    is_restored: bool = False
     #: The id of a suspected or open difference in the symbol; None: there is none.
     finding_id: UUID | None = None
     kind: FindingKind | None = None

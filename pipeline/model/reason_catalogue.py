@@ -224,7 +224,8 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Start the keeper, or run `tradewire doctor`.",
     ),
     Code.NOT_RECONCILED: Meaning(
-        "The account was not compared with the record for 5 min or since the last restore. Entries wait.",
+        "The account was not compared with the record for 5 min or since the last restore. Entries wait, and after a "
+        "restore also exits of a position that the record lacks.",
         "Start the keeper, or run `tradewire reconcile`.",
     ),
     Code.QUARANTINED: Meaning(

@@ -162,7 +162,13 @@ SELECT EXISTS (
         AND r.completed_at > statement_timestamp() - %(counts_for)s::interval
         AND r.read_at > coalesce((SELECT max(restored_at) FROM record_restore), '-infinity')
         AND NOT %(symbol)s = ANY(r.unread_symbols)
-) AS is_reconciled, found.finding_id, found.kind
+) AS is_reconciled, EXISTS (
+    SELECT
+    FROM record_restore AS b
+    WHERE b.restored_at >= coalesce(
+        (SELECT read_at FROM reconciliation WHERE account_number = %(account_number)s), '-infinity'
+    )
+) AS is_restored, found.finding_id, found.kind
 FROM (VALUES (1)) AS one (row)
 LEFT JOIN LATERAL (
     SELECT finding_id, kind

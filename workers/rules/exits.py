@@ -20,6 +20,7 @@ from workers.rules.obstacles import clear_way
 from workers.rules.orders import exit_limit, time_in_force
 from workers.rules.protection import hold_for_protections
 from workers.rules.requested_size import exit_step, exit_units
+from workers.rules.switches import PAUSE_WAIT
 
 #: After this long without a fill, a market order follows an exit's limit order, unless a person gave the limit.
 RESTS_AT_MOST = timedelta(seconds=15)
@@ -43,10 +44,7 @@ def decide_exit(case: Case, side: OrderSide, held: Decimal) -> Verdict:
     """Return the order that closes the signal's part of *held* (unsigned), or the quantity that the signal asks for."""
     most = closable(case, side, held)
     if most <= 0:
-        facts = {"held": held, "strategy": case.signal.strategy or "none", "own": 0, "held_by": _others(case, held)}
-        # As an entry, it would trade against other strategies' holdings.
-        code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
-        return Skip(reasons=(Reason(code=code, facts={"symbol": case.signal.symbol, **facts}),))
+        return _hold_restored(case, held) or _nothing_own(case, side, held)
     waits = _too_young(case)
     if waits is not None:
         return waits
@@ -108,10 +106,29 @@ def closable(case: Case, side: OrderSide, held: Decimal) -> Decimal:
     return held_of(case, own, held)
 
 
+def _nothing_own(case: Case, side: OrderSide, held: Decimal) -> Skip:
+    """Skip an exit whose strategy has no part of *held*. As an entry, it would trade against others' holdings."""
+    facts = {"held": held, "strategy": case.signal.strategy or "none", "own": 0, "held_by": _others(case, held)}
+    code = Code.POSITION_AGAINST if _may_open(case, side) else Code.NO_POSITION
+    return Skip(reasons=(Reason(code=code, facts={"symbol": case.signal.symbol, **facts}),))
+
+
+def _hold_restored(case: Case, held: Decimal) -> Hold | None:
+    """Hold an exit after a restore while its own entry may have opened the part of *held* that the record lacks."""
+    if not case.gate.is_restored or _unknown(case, held) <= 0:
+        return None
+    return Hold(reason=Reason(code=Code.NOT_RECONCILED, facts={"account": case.account.number}), wait=PAUSE_WAIT)
+
+
+def _unknown(case: Case, held: Decimal) -> Decimal:
+    """Return the part of *held* that the record lacks."""
+    return held - sum(abs(quantity) for quantity in case.own.others.values())
+
+
 def _others(case: Case, held: Decimal) -> str:
     """Name the other strategies that hold the symbol, with quantities, and the part of *held* that the record lacks."""
     others = {name or "no strategy": abs(quantity) for name, quantity in case.own.others.items()}
-    unknown = held - sum(others.values())
+    unknown = _unknown(case, held)
     named = [f"{name}: {plain(quantity)}" for name, quantity in others.items()]
     return ", ".join([*named, *([f"not by tradewire: {plain(unknown)}"] if unknown > 0 else [])])
 
