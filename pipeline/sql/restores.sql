@@ -103,3 +103,8 @@ SET state = 'submitting',
 WHERE execution_id = %(execution_id)s
     AND state IN ('queued', 'held')
 RETURNING execution_id
+
+-- name: is_submitting
+SELECT state = 'submitting' AS is_submitting
+FROM execution
+WHERE execution_id = %(execution_id)s

@@ -52,8 +52,9 @@ class PreTradeCheck:
         """Return the recorded intent to send, or the new state of the execution if nothing is sent."""
         known = self.record.run(lambda connection: read_before(connection, claimed, self.runtime.executor))
         signal, prior = known.signal, known.prior
-        if prior is not None and prior.may_exist and claimed.from_state is not State.HELD:
-            # The execution was requeued or interrupted, and its order may exist: look it up first.
+        sent = prior is not None and (prior.order_id is not None or claimed.from_state is not State.HELD)
+        if prior is not None and prior.may_exist and sent:
+            # The execution was requeued or interrupted, or its order was found after a restore: look it up first.
             return _look_up(prior, Code.REQUEUED if claimed.from_state is State.QUEUED else Code.NO_ANSWER)
         waits = self._wait_for_symbol(known)
         if waits is not None:

@@ -17,7 +17,7 @@ from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_o
 from pipeline.model.signals import Intent
 from pipeline.model.sources import PROTECT
 from pipeline.model.symbols import AssetClass
-from pipeline.store.query import execute
+from pipeline.store.query import execute, fetch_one
 from pipeline.store.record import Record
 from pipeline.store.rows import Role
 from pipeline.store.statements import sql
@@ -108,10 +108,16 @@ class OrdersSinceBackup:
             execute(connection, sql("accounts", "lock_executor"), values)
             if not execute(connection, sql("restores", "adopt_order"), values):
                 return False
-            # If the replacement of the order is not shown, the lease of this claim ends, and the order is looked up.
-            if execute(connection, sql("restores", "claim_unsent"), values) and current is not None:
+            claimed = execute(connection, sql("restores", "claim_unsent"), values)
+            if current is None:
+                # Its replacement is not shown. The lease of this claim ends, and the order is looked up.
+                return True
+            if claimed:
                 record_broker_order(connection, current)
                 follow(connection, unsent.execution_id, unsent.generation, current, by=self.who)
+            elif fetch_one(connection, bool, sql("restores", "is_submitting"), values):
+                # The worker that has it may hold it now. With the order's id in the record, the next one looks it up.
+                record_broker_order(connection, current)
             return True
 
         adopted = self.record.run(unit)

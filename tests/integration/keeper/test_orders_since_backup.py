@@ -157,6 +157,22 @@ def test_the_order_of_a_worker_that_ended_before_it_recorded_one_is_looked_up(co
     assert [each[1:3] for each in holdings(core)] == [("", 3)]
 
 
+def test_the_order_of_an_execution_that_a_worker_holds_at_that_moment_is_looked_up_next(core: Core) -> None:
+    execution_id = core.send()
+    change(core, execution_id, "submitting", "lease_until = now(), leased_by = 'test', due_at = NULL")
+    restored(core)
+    sent(core, execution_id)
+
+    reconcile(core)
+    paused = "reason_code = 'paused', lease_until = NULL, leased_by = NULL, due_at = now()"
+    change(core, execution_id, "held", paused)
+
+    assert core.run(execution_id)["state"] == "unknown"
+    until(lambda: core.unknowns.run_once() or core.state(execution_id) == "filled")
+    assert [each[1:3] for each in holdings(core)] == [("", 3)]
+    assert len(core.orders()) == 1
+
+
 @pytest.mark.parametrize(
     ("symbol", "side", "position_intent", "role"),
     [
