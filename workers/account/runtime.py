@@ -1,11 +1,15 @@
 """Open an executor's broker account in this process, with the shared readings of the account."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
 
 from config.schema.executor import ExecutorSettings
 from config.schema.settings import Settings
+from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.outages import Need, outage_of
 from pipeline.store.record import Record
 from workers.account.address import account_address
@@ -17,6 +21,10 @@ from workers.brokers.guarded import GuardedBroker
 from workers.brokers.rate_budget import RateBudget
 from workers.brokers.registry import open_broker
 from workers.brokers.request_guard import RequestGuard
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +43,14 @@ class ExecutorRuntime:
     def urgent(self) -> GuardedBroker:
         """Return the broker with all its requests paid for as urgent, like those of exits and look-ups."""
         return self.broker.urgent()
+
+    def of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
+        """Return the result of *read*; None also when the market data service cannot be read, or refuses the keys."""
+        try:
+            return read(symbol)
+        except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
+            log.debug("price.failed", executor_id=self.executor.id, symbol=symbol, error=str(error))
+            return None
 
     def close(self) -> None:
         """Release the broker's connections."""

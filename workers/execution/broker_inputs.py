@@ -1,10 +1,8 @@
 """Read the broker before a decision: the shared snapshot of the account, and the inputs of this one signal."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
 
 import structlog
 
@@ -28,8 +26,6 @@ from workers.rules.market_price import is_at_market, market_trades
 from workers.rules.orders import EITHER_SIDE, reduces, side_of
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 # The broker's clock and ours may differ by this much, so a shorter wait for the market to open does not count as one.
 _CLOCKS_DIFFER = timedelta(seconds=1)
@@ -117,9 +113,9 @@ class BrokerInputs:
             asset=asset,
             under_way=known.under_way,
             sessions=sessions,
-            price=self._of_market(signal.symbol, self.runtime.broker.price) if reads_price else None,
+            price=runtime.of_market(signal.symbol, runtime.broker.price) if reads_price else None,
             price_asked=needs_price,
-            quote=self._of_market(signal.symbol, self.runtime.broker.quote) if needs_quote else None,
+            quote=runtime.of_market(signal.symbol, runtime.broker.quote) if needs_quote else None,
             foreign=foreign,
             forced=known.forced,
             refused=known.refused,
@@ -177,14 +173,6 @@ class BrokerInputs:
         """Return whether the entry gets a stop, and an open market's price may have passed it already."""
         has_stop = signal.stop_price is not None or self.runtime.executor.order.unprotected == "guard"
         return has_stop and signal.entry_price is not None and market_trades(signal, market)
-
-    def _of_market(self, symbol: str, read: Callable[[str], T | None]) -> T | None:
-        """Return the result of *read*; None also when the market data service cannot be read."""
-        try:
-            return read(symbol)
-        except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
-            log.debug("price.failed", executor_id=self.runtime.executor.id, symbol=symbol, error=str(error))
-            return None
 
 
 def _reduces(signal: SignalRow, position: Position | None) -> bool:

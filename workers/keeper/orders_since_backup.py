@@ -12,7 +12,6 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from pipeline.model.errors import BrokerRefusesAccount, BrokerUnavailable, BrokerUnreadable
 from pipeline.model.orders import BrokerOrder, OrderRequest, OrderSide, client_order_id
 from pipeline.model.signals import Intent
 from pipeline.model.sources import PROTECT
@@ -133,7 +132,7 @@ class OrdersSinceBackup:
         request = _request(order, quantity)
         price = request.stop_price or request.limit_price or order.filled_average_price or unsent.entry_price
         # Until an order without any price fills, the limits count it at the market's price.
-        price = price or self._market_price(order.symbol) or Decimal(0)
+        price = price or self.runtime.of_market(order.symbol, self.runtime.broker.price) or Decimal(0)
         stop = self._stop_of(unsent, order, price) if role is Role.ENTRY else request.stop_price
         distance = price * self._assumed_distance if stop is None else abs(price - stop)
         return {
@@ -154,14 +153,6 @@ class OrdersSinceBackup:
             "sent_at": order.created_at,
             "who": self.who,
         }
-
-    def _market_price(self, symbol: str) -> Decimal | None:
-        """Return the market's price; None also when the market data service is away or refuses the keys."""
-        try:
-            return self.runtime.broker.price(symbol)
-        except (BrokerUnavailable, BrokerRefusesAccount, BrokerUnreadable) as error:
-            log.debug("price.failed", executor_id=self.runtime.executor.id, symbol=symbol, error=str(error))
-            return None
 
     @property
     def _assumed_distance(self) -> Decimal:
