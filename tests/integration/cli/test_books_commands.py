@@ -14,28 +14,18 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.model.errors import ConfigInvalid
-from tests.command import app
-from tests.factories import Core, executor_toml, until
+from tests.command import app, commands_use
+from tests.factories import Core
 from tests.integration.accounts.fill_rows import FillRows
+from tests.integration.cli.trading import MARKET, trade
 from tests.unit.accounts.books.fills import fill
 
 Run = Callable[..., Result]
-MARKET = executor_toml(order='type = "market"')
-
-
-@pytest.fixture
-def trading(make_core: Any) -> Core:
-    core: Core = make_core(MARKET)
-    core.prices(AAPL=100, MSFT=50)
-    return core
 
 
 @pytest.fixture
 def run(trading: Core, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("DATABASE_URL", trading.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(trading.executors_path))
-    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", trading.exchange.url)
-    monkeypatch.setenv("TRADEWIRE_HOME", str(trading.executors_path.parent))
+    commands_use(trading, monkeypatch)
 
     def invoke(*arguments: str) -> Result:
         result = CliRunner().invoke(app, list(arguments))
@@ -52,12 +42,6 @@ def listed(run: Run, *arguments: str) -> list[dict[str, Any]]:
 
 def total(rows: list[dict[str, Any]], *keys: str) -> Decimal:
     return sum((Decimal(row[key]) for row in rows for key in keys), Decimal(0))
-
-
-def trade(core: Core, symbol: str, action: str, **changes: Any) -> None:
-    execution = core.send(symbol, action, entry_price=100, **changes)
-    core.run(execution)
-    until(lambda: core.follower().run_once() or core.state(execution) in {"filled", "skipped"})
 
 
 def test_after_random_trades_of_two_strategies_the_profit_is_what_the_broker_says(trading: Core, run: Run) -> None:

@@ -13,26 +13,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.command import app
-from tests.factories import Core, executor_toml, until
+from tests.command import app, commands_use
+from tests.factories import Core
+from tests.integration.cli.trading import trade
 from tests.integration.watching import look
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def trading(make_core: Any) -> Core:
-    core: Core = make_core(executor_toml(order='type = "market"'))
-    core.prices(AAPL=100, MSFT=50)
-    return core
-
-
-@pytest.fixture
 def run(trading: Core, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("DATABASE_URL", trading.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(trading.executors_path))
-    monkeypatch.setenv("TRADEWIRE_EXCHANGE_URL", trading.exchange.url)
-    monkeypatch.setenv("TRADEWIRE_HOME", str(trading.executors_path.parent))
+    commands_use(trading, monkeypatch)
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 
@@ -41,12 +32,6 @@ def books(run: Run, *arguments: str) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     [body] = json.loads(result.stdout)
     return dict(body)
-
-
-def trade(core: Core, symbol: str, action: str, **changes: Any) -> None:
-    execution = core.send(symbol, action, entry_price=100, **changes)
-    core.run(execution)
-    until(lambda: core.follower().run_once() or core.state(execution) in {"filled", "skipped"})
 
 
 def test_after_random_trades_every_sum_closes_and_agrees_with_the_ledger_of_the_exchange(

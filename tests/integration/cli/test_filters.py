@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipeline.model.errors import ConfigInvalid
-from tests.command import app
+from tests.command import app, commands_use
 from tests.factories import Core
 
 Run = Callable[..., Result]
@@ -16,9 +16,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(core: Core, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("DATABASE_URL", core.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
-    monkeypatch.setenv("TRADEWIRE_HOME", str(core.executors_path.parent))
+    commands_use(core, monkeypatch)
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline.accounts.switches import Switches
 from pipeline.model.switches import SwitchKind
-from tests.command import app
+from tests.command import app, commands_use
 from tests.factories import Core
 from tests.integration.views.test_reports import KEYS
 from tests.integration.watching import hold, limited, look, lose
@@ -31,9 +31,7 @@ def core(make_core: Callable[..., Core]) -> Core:
 
 @pytest.fixture
 def report(core: Core, monkeypatch: pytest.MonkeyPatch) -> Report:
-    monkeypatch.setenv("DATABASE_URL", core.database_url)
-    monkeypatch.setenv("TRADEWIRE_EXECUTORS", str(core.executors_path))
-    monkeypatch.setenv("TRADEWIRE_HOME", str(core.executors_path.parent))
+    commands_use(core, monkeypatch)
 
     def run(*arguments: str) -> str:
         result = CliRunner().invoke(app, ["report", *arguments], catch_exceptions=False, standalone_mode=False)
