@@ -10,7 +10,7 @@ from pipeline.store.rows import Mode
 
 
 class DaySymbol(JsonModel):
-    """What the fills of a day changed in a symbol: before + bought - sold = after. Below zero is short."""
+    """The quantities of a symbol before and after a day, by the fills. A quantity below zero is a short position."""
 
     symbol: Annotated[str, Field(examples=["AAPL"])]
     before: Number
