@@ -83,6 +83,8 @@ class OrderDelivery(MessageDelivery):
         by_day = self.alerts.settings.fills == "day"
         within = _DAY_WITHIN if by_day else _EACH_WITHIN
         values = {"after": unreported.told, "through": unreported.published, "limit": _MOST, "within": within}
+        if by_day and not self._is_over_for_first(connection, values):
+            return
         ended = fetch_all(connection, _UnreportedOrder, sql("events", "unreported_orders"), values)
         orders = list(takewhile(self._is_over, ended)) if by_day else ended
         if ended:
@@ -96,6 +98,11 @@ class OrderDelivery(MessageDelivery):
             sql("events", "mark_reported"),
             {"through": unreported.published if is_all else orders[-1].event_id},
         )
+
+    def _is_over_for_first(self, connection: Connection[DictRow], values: Mapping[str, Any]) -> bool:
+        """Return whether the oldest order's day is over. Until then, the others of the day are not read each second."""
+        first = fetch_all(connection, _UnreportedOrder, sql("events", "unreported_orders"), {**values, "limit": 1})
+        return all(map(self._is_over, first))
 
     def _is_over(self, order: _UnreportedOrder) -> bool:
         """Return whether the day of the account in which the order ended is over."""
